@@ -1,0 +1,68 @@
+"""The log as rows, bytes to bytes: what consensus reads, whatever disk or memory holds it."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+# What one step writes: None deletes the row.
+Changes = dict[bytes, bytes | None]
+
+
+class Rows(Protocol):
+    """A sorted map. Keys of this package begin with a lower-case letter, a node's own do not."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
+        ...
+
+    def scan(self, prefix: bytes, *, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Walk the rows whose key begins with `prefix` and is above `after`, ascending."""
+        ...
+
+
+class Draft:
+    """Rows with unwritten changes on top: later steps of one fold see what earlier ones wrote."""
+
+    __slots__ = ("_base", "changes")
+
+    def __init__(self, base: Rows) -> None:
+        self._base = base
+        self.changes: Changes = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
+        if key in self.changes:
+            return self.changes[key]
+        return self._base.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a row."""
+        self.changes[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove a row."""
+        self.changes[key] = None
+
+    def scan(self, prefix: bytes, *, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Walk the rows whose key begins with `prefix` and is above `after`, ascending."""
+        return merged(self._base.scan(prefix, after=after), self.changes, prefix, after)
+
+
+def merged(
+    base: Iterator[tuple[bytes, bytes]], changes: Changes, prefix: bytes, after: bytes
+) -> Iterator[tuple[bytes, bytes]]:
+    """Lay changes over ascending rows of one prefix."""
+    above = sorted(key for key in changes if key.startswith(prefix) and key > after)
+    position = 0
+    for key, value in base:
+        while position < len(above) and above[position] < key:
+            changed = changes[above[position]]
+            if changed is not None:
+                yield above[position], changed
+            position += 1
+        if position < len(above) and above[position] == key:
+            continue
+        yield key, value
+    for late in above[position:]:
+        changed = changes[late]
+        if changed is not None:
+            yield late, changed

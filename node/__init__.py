@@ -1,0 +1,1 @@
+"""One node of the market: a pure machine in a thin shell."""

@@ -1,0 +1,1 @@
+"""The node's mind: pure, told everything, deciding effects."""

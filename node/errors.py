@@ -1,0 +1,79 @@
+"""What a node can fail at, and who can do something about it.
+
+MarketError (protocol.errors)
+├── OperatorError          the operator can mend it; one line, then an exit code
+│   ├── UsageError         exit 2: a flag, a file or an address is wrong
+│   ├── StartError         exit 1: a port, a key, a model or a directory is not usable
+│   └── NotReachable       exit 69: no node answers where the client asked
+├── RequestRefused         the local user's request; the RPC names a status and a code
+├── NetError               the network's fault: dialling or asking a peer did not work
+│   ├── DialFailed
+│   └── PeerFailed
+├── StoreError             the disk's fault: nothing more may be signed
+│   └── StoreDamaged
+└── InferenceFailed        no answer came from the model; nobody commits, a stand-by steps in
+"""
+
+from protocol.errors import MarketError
+
+
+class OperatorError(MarketError):
+    """Something the operator can mend; shown as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(OperatorError):
+    """A flag, a file or an address is wrong."""
+
+    exit_code = 2
+
+
+class StartError(OperatorError):
+    """A port, a key, a model or a directory cannot be used."""
+
+    exit_code = 1
+
+
+class NotReachable(OperatorError):
+    """No node answers where the client asked."""
+
+    exit_code = 69
+
+
+class RequestRefused(MarketError):
+    """The local user's request cannot be served as it is.
+
+    Attributes:
+        status: The HTTP status that says so, 400 to 599.
+        code: One machine-readable word, such as `text_too_long`.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class NetError(MarketError):
+    """The network did not carry what was asked of it; another peer or another time may."""
+
+
+class DialFailed(NetError):
+    """No authenticated connection to that address came about."""
+
+
+class PeerFailed(NetError):
+    """A peer gave no usable answer to a request."""
+
+
+class StoreError(MarketError):
+    """The disk failed; nothing more may be signed until the state is read anew."""
+
+
+class StoreDamaged(StoreError):
+    """What the disk holds is not what was written."""
+
+
+class InferenceFailed(MarketError):
+    """No answer came from the model: it crashed, is not loaded, or gave no number."""

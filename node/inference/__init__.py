@@ -1,0 +1,1 @@
+"""The door to models, which run in a process of their own."""

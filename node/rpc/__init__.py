@@ -1,0 +1,1 @@
+"""The door to the local user: HTTP on loopback."""

@@ -1,0 +1,1 @@
+"""The door to the disk: a signing journal beside LevelDB."""

@@ -1,0 +1,1 @@
+"""What may be said on the network, byte for byte."""

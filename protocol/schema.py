@@ -1,0 +1,205 @@
+"""Statements to fields, fields to statements, with every limit checked on the way in."""
+
+from typing import Any
+
+from protocol.canonical import Reader, pack
+from protocol.errors import Malformed
+from protocol.ids import Commitment, Digest, PublicKey, TaskId
+from protocol.params import (
+    ADDRESS_BYTES_MAX,
+    ADDRESSES_MAX,
+    PPM,
+    TEXT_BYTES_MAX,
+    TTL_MS_MAX,
+    UINT_END,
+    NetworkParams,
+)
+from protocol.statements import (
+    Answer,
+    AnswerKind,
+    Capability,
+    Commit,
+    Jury,
+    Kind,
+    Presence,
+    Profile,
+    Result,
+    Reveal,
+    Seat,
+    Statement,
+    Task,
+)
+
+_UINT_MAX = UINT_END - 1
+_MOST_FIELDS = 9  # a Presence, its kind included
+_FIELDS = {
+    Kind.PROFILE: 4,
+    Kind.TASK: 8,
+    Kind.COMMIT: 3,
+    Kind.JURY: 3,
+    Kind.REVEAL: 6,
+    Kind.PRESENCE: 9,
+}
+
+
+def fields_of(statement: Statement) -> list[Any]:
+    """Lay a statement out as `[kind, field, …]`, ready to be packed."""
+    match statement:
+        case Commit(task_id, commitment):
+            return [3, task_id, commitment]
+        case Reveal(task_id, result, salt):
+            return [5, task_id, *result_fields(result), salt]
+        case Task():
+            return [
+                2,
+                statement.nonce,
+                statement.task_type,
+                statement.model_digest,
+                statement.input,
+                statement.seats,
+                statement.attempt,
+                statement.retry_of,
+            ]
+        case Jury(task_id, seats):
+            return [4, task_id, [[seat.juror, seat.commitment] for seat in seats]]
+        case Profile(sequence, alias, agent):
+            return [1, sequence, alias, agent]
+        case Presence():
+            return [
+                6,
+                [[c.task_type, c.model_digest] for c in statement.capabilities],
+                statement.load,
+                statement.ttl_ms,
+                list(statement.addresses),
+                statement.horizon_ms,
+                statement.count,
+                statement.fingerprint,
+                statement.state_digest,
+            ]
+
+
+def result_fields(result: Result) -> list[Any]:
+    """Lay a result out as `[answer, confidence_ppm, margin_ppm]`, the words a commitment seals."""
+    answer = result.answer
+    value = answer.value if answer.kind is AnswerKind.VALUE else answer.value.decode()
+    return [[int(answer.kind), value], result.confidence_ppm, result.margin_ppm]
+
+
+def read_statement(reader: Reader, params: NetworkParams) -> Statement:
+    """Read one `[kind, field, …]` within the limits of the network.
+
+    Raises:
+        Malformed: An unknown kind, a wrong number of fields, or a field outside its limits.
+    """
+    count = reader.array("statement", 1, _MOST_FIELDS)
+    number = reader.uint("kind", _UINT_MAX)
+    if not Kind.PROFILE <= number <= Kind.PRESENCE:
+        raise Malformed(f"kind: {number} is unknown")
+    kind = Kind(number)
+    if count != _FIELDS[kind]:
+        raise Malformed(f"{kind.name.lower()}: {count} fields, need {_FIELDS[kind]}")
+    match kind:
+        case Kind.COMMIT:
+            return Commit(_task_id(reader), Commitment(reader.blob("commitment", 32, 32)))
+        case Kind.REVEAL:
+            return Reveal(
+                _task_id(reader), read_result(reader, params), reader.blob("salt", 32, 32)
+            )
+        case Kind.TASK:
+            return _read_task(reader, params)
+        case Kind.JURY:
+            return _read_jury(reader, params)
+        case Kind.PROFILE:
+            return Profile(
+                reader.uint("sequence", _UINT_MAX),
+                reader.text("alias", 0, params.alias_bytes_max),
+                reader.text("agent", 0, TEXT_BYTES_MAX),
+            )
+        case Kind.PRESENCE:
+            return _read_presence(reader, params)
+
+
+def read_result(reader: Reader, params: NetworkParams) -> Result:
+    """Read `answer, confidence_ppm, margin_ppm`, three fields in a row."""
+    reader.array("answer", 2, 2)
+    kind = AnswerKind(reader.uint("answer kind", 1))
+    if kind is AnswerKind.VALUE:
+        value = reader.blob("answer", 0, params.answer_bytes_max)
+    else:
+        value = reader.text("error kind", 1, TEXT_BYTES_MAX).encode()
+    return Result(
+        Answer(kind, value), reader.uint("confidence_ppm", PPM), reader.uint("margin_ppm", PPM)
+    )
+
+
+def _task_id(reader: Reader) -> TaskId:
+    return TaskId(reader.blob("task_id", 32, 32))
+
+
+def _digest_or_empty(reader: Reader, what: str) -> bytes:
+    value = reader.blob(what, 0, 32)
+    if len(value) not in (0, 32):
+        raise Malformed(f"{what}: {len(value)} bytes, need 0 or 32")
+    return value
+
+
+def _read_task(reader: Reader, params: NetworkParams) -> Task:
+    task = Task(
+        nonce=reader.blob("nonce", 16, 16),
+        task_type=reader.text("task_type", 1, TEXT_BYTES_MAX),
+        model_digest=_digest_or_empty(reader, "model_digest"),
+        input=reader.blob("input", 0, params.input_bytes_max),
+        seats=reader.uint("seats", params.seats_max),
+        attempt=reader.uint("attempt", params.attempts_max),
+        retry_of=_digest_or_empty(reader, "retry_of"),
+    )
+    if task.seats % 2 == 0:
+        raise Malformed(f"seats: {task.seats}, need an odd number")
+    if (task.attempt == 0) != (task.retry_of == b""):
+        raise Malformed("retry_of: need empty exactly when attempt is 0")
+    return task
+
+
+def _read_jury(reader: Reader, params: NetworkParams) -> Jury:
+    task_id = _task_id(reader)
+    seats: list[Seat] = []
+    for _ in range(reader.array("seats", 1, params.seats_max)):
+        reader.array("seat", 2, 2)
+        juror = PublicKey(reader.blob("juror", 32, 32))
+        if seats and juror <= seats[-1].juror:
+            raise Malformed("seats: need strictly ascending jurors")
+        seats.append(Seat(juror, Commitment(reader.blob("commitment", 32, 32))))
+    return Jury(task_id, tuple(seats))
+
+
+def _read_presence(reader: Reader, params: NetworkParams) -> Presence:
+    capabilities: list[Capability] = []
+    last = b""
+    for _ in range(reader.array("capabilities", 0, params.capabilities_max)):
+        reader.array("capability", 2, 2)
+        task_type = reader.text("task_type", 1, TEXT_BYTES_MAX)
+        model_digest = _digest_or_empty(reader, "model_digest")
+        packed = pack([task_type, model_digest])
+        if packed <= last:
+            raise Malformed("capabilities: need strictly ascending packed pairs")
+        last = packed
+        capabilities.append(Capability(task_type, model_digest))
+    return Presence(
+        capabilities=tuple(capabilities),
+        load=reader.uint("load", _UINT_MAX),
+        ttl_ms=reader.uint("ttl_ms", TTL_MS_MAX),
+        addresses=tuple(
+            reader.text("address", 1, ADDRESS_BYTES_MAX)
+            for _ in range(reader.array("addresses", 0, ADDRESSES_MAX))
+        ),
+        horizon_ms=reader.uint("horizon_ms", _UINT_MAX),
+        count=reader.uint("count", _UINT_MAX),
+        fingerprint=reader.blob("fingerprint", 16, 16),
+        state_digest=Digest(reader.blob("state_digest", 32, 32)),
+    )
+
+
+def sorted_capabilities(capabilities: "list[Capability]") -> tuple[Capability, ...]:
+    """Put capabilities in the one order a presence may list them in, without repetitions."""
+    packed = {pack([c.task_type, c.model_digest]): c for c in capabilities}
+    return tuple(packed[key] for key in sorted(packed))
