@@ -130,11 +130,6 @@ def seal(
     raise AssertionError("count() does not end")
 
 
-def packed_size(statements: Sequence[Statement]) -> int:
-    """Return an upper bound, in bytes, of the record that would hold these statements."""
-    return 160 + sum(len(pack(fields_of(statement))) for statement in statements)
-
-
 def signed_bytes(raw: bytes) -> bytes:
     """Cut the bytes that the signature covers and the id hashes out of a packed record.
 

@@ -1,0 +1,66 @@
+"""The door: does a checked record enter our log, and is it passed on?
+
+It reads the record, the join rule and our own pace, never what other records mean, so that every
+node keeps the same set. What is wrong from the bytes alone was refused before it came here.
+"""
+
+from collections import OrderedDict
+from enum import Enum
+
+from consensus.incremental import would_keep
+from node.core.pace import Buckets
+from node.core.settings import Settings
+from node.core.turn import Turn
+from protocol.ids import PeerId, PublicKey, TaskId
+from protocol.params import Network
+from protocol.record import Verified
+from protocol.sealing import statement_digest
+
+# Two juries prove a double-signer; more need not travel. Slots remembered are a bound, not a rule.
+JURIES_RELAYED_MAX = 2
+SLOTS_REMEMBERED_MAX = 4_096
+
+
+class Entry(Enum):
+    """What becomes of a record."""
+
+    RELAY = "relay"  # stored, and passed on
+    STORE = "store"  # stored, not passed on
+    IGNORE = "ignore"  # neither; nobody is to blame
+
+
+class Door:
+    """Decides record by record; remembers only how fast strangers are."""
+
+    def __init__(self, *, network: Network, settings: Settings) -> None:
+        self._network = network
+        self._settings = settings
+        self._authors = Buckets(per_s=settings.gossip_per_author_per_s, burst=settings.gossip_burst)
+        self._senders = Buckets(
+            per_s=settings.gossip_per_author_per_s * 4, burst=settings.gossip_burst * 4
+        )
+        self._relayed: OrderedDict[tuple[PublicKey, TaskId], set[bytes]] = OrderedDict()
+
+    def is_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
+        """Take a token for one gossip message; without one it is left to sync to bring it."""
+        by_author = self._authors.take(author, turn.now.ms)
+        return self._senders.take(sender, turn.now.ms) and by_author
+
+    def admit(self, turn: Turn, record: Verified) -> Entry:
+        """Say what becomes of a record whose bytes and signature are right."""
+        if not would_keep(turn.rows, record, self._network):
+            return Entry.IGNORE
+        if record.created_ms > turn.now.wall_ms + self._settings.clock_skew_ms:
+            return Entry.STORE
+        jury = record.jury
+        if jury is not None:
+            slot = (record.author, jury.task_id)
+            relayed = self._relayed.setdefault(slot, set())
+            self._relayed.move_to_end(slot)
+            if len(self._relayed) > SLOTS_REMEMBERED_MAX:
+                self._relayed.popitem(last=False)
+            digest = statement_digest(jury)
+            if digest not in relayed and len(relayed) >= JURIES_RELAYED_MAX:
+                return Entry.STORE
+            relayed.add(digest)
+        return Entry.RELAY

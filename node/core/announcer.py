@@ -1,0 +1,91 @@
+"""Our own presence: what we can run and where we are, said often enough and not more."""
+
+from node.core.alarms import PRESENCE, Alarms
+from node.core.effects import Channel, Publish
+from node.core.outbox import Outbox
+from node.core.presences import Presences
+from node.core.settings import Settings
+from node.core.turn import Turn
+from protocol.gossip import pack_gossip
+from protocol.ids import Digest
+from protocol.keys import Signer
+from protocol.params import ADDRESSES_MAX, TTL_MS_MAX, Network
+from protocol.record import Verified, seal
+from protocol.schema import sorted_capabilities
+from protocol.statements import Capability, Presence
+
+TTL_INTERVALS = 3
+
+
+class Announcer:
+    """Signs presences; they are outside the outbox, since nothing in them binds us."""
+
+    def __init__(
+        self,
+        *,
+        signer: Signer,
+        network: Network,
+        settings: Settings,
+        presences: Presences,
+        outbox: Outbox,
+        alarms: Alarms,
+    ) -> None:
+        self.capabilities: tuple[Capability, ...] = ()
+        self.addresses: tuple[str, ...] = ()
+        self._signer = signer
+        self._network = network
+        self._settings = settings
+        self._presences = presences
+        self._outbox = outbox
+        self._alarms = alarms
+        self._last_ms: int | None = None
+
+    def soon(self, turn: Turn) -> None:
+        """Speak as soon as the least gap since the last time allows."""
+        at_ms = turn.now.ms
+        if self._last_ms is not None:
+            at_ms = max(at_ms, self._last_ms + self._settings.presence_min_gap_ms)
+        self._alarms.set(PRESENCE, at_ms)
+
+    def speak(self, turn: Turn, *, load: int, state_digest: Digest) -> None:
+        """Publish our presence, and set the alarm for the next."""
+        interval_ms = self._interval_ms(turn)
+        record = self.sign(turn, load=load, state_digest=state_digest)
+        turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+        self._last_ms = turn.now.ms
+        self._alarms.set(PRESENCE, turn.now.ms + interval_ms)
+
+    def leave(self, turn: Turn, *, state_digest: Digest) -> None:
+        """Say that we are gone."""
+        record = self._seal(turn, load=0, ttl_ms=0, state_digest=state_digest)
+        turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+        self._alarms.clear(PRESENCE)
+
+    def sign(self, turn: Turn, *, load: int, state_digest: Digest) -> Verified:
+        """Return our presence as of now."""
+        ttl_ms = min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
+        return self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
+
+    def _interval_ms(self, turn: Turn) -> int:
+        nodes = len(self._presences.live(turn.now.ms)) + 1
+        crowd_ms = nodes * 1_000 // self._settings.presence_nodes_per_s
+        return max(self._settings.presence_ms, crowd_ms)
+
+    def _seal(self, turn: Turn, *, load: int, ttl_ms: int, state_digest: Digest) -> Verified:
+        capabilities = sorted_capabilities(list(self.capabilities))
+        presence = Presence(
+            capabilities=capabilities[: self._network.params.capabilities_max],
+            load=load,
+            ttl_ms=ttl_ms,
+            addresses=self.addresses[:ADDRESSES_MAX],
+            horizon_ms=0,
+            count=0,
+            fingerprint=bytes(16),
+            state_digest=state_digest,
+        )
+        return seal(
+            [presence],
+            signer=self._signer,
+            created_ms=self._outbox.created_ms(turn),
+            network=self._network,
+        )

@@ -1,0 +1,284 @@
+"""A node's mind: told one event at a time, it answers with what is to be done.
+
+It has no clock, no dice, no thread and no disk of its own. The daemon feeds it what really
+happens; a test or a simulator feeds it whatever it likes.
+"""
+
+from collections.abc import Callable, Sequence
+
+from consensus.log import (
+    find_profile,
+    find_record,
+    find_task,
+    juries_of,
+    state_digest,
+    undecided,
+)
+from consensus.rows import Rows
+from consensus.verdict import SubmittedTask
+from node.core.admission import Door, Entry
+from node.core.alarms import OUTBOX, PRESENCE, Alarm, Alarms
+from node.core.announcer import Announcer
+from node.core.effects import Channel, Effect, Halt, Publish, Relayed, Wake, Word
+from node.core.events import (
+    Cancel,
+    CapabilitiesChanged,
+    Event,
+    Inferred,
+    Listening,
+    Now,
+    PeerJoined,
+    PresencesHeard,
+    Received,
+    SigningAllowed,
+    Started,
+    Stopping,
+    Submit,
+    Via,
+    Woke,
+)
+from node.core.outbox import Draftee, Outbox
+from node.core.own import find_slot, profile_slot, statement_slot
+from node.core.presences import Presences
+from node.core.settings import Settings
+from node.core.submitter import ROLE as SUBMITTER
+from node.core.submitter import Submitter
+from node.core.turn import Turn
+from node.core.worker import Worker
+from protocol.gossip import pack_gossip
+from protocol.ids import Digest, RecordId
+from protocol.keys import Signer
+from protocol.params import Network
+from protocol.record import Verified
+from protocol.sealing import task_id_of
+from protocol.statements import Commit, Jury, Kind, Profile, Task
+
+
+class Machine:
+    """One node: its log, its words, its two roles."""
+
+    def __init__(
+        self,
+        *,
+        signer: Signer,
+        network: Network,
+        rows: Rows,
+        dice: Callable[[int], bytes],
+        settings: Settings | None = None,
+        alias: str = "",
+        agent: str = "",
+        last_created_ms: int = 0,
+    ) -> None:
+        """Assemble the roles.
+
+        Args:
+            signer: Signs everything this node says; its public key is the node.
+            network: The network it belongs to.
+            rows: The log and our own rows; must show every `Append` before the next event.
+            dice: Returns so many random bytes; never the same ones twice.
+            settings: Local choices; None for the defaults.
+            alias: The nickname to be known by.
+            agent: The program's name and version.
+            last_created_ms: The date of our newest record, so that the next is later.
+        """
+        chosen = settings or Settings()
+        self.me = signer.public_key
+        self.presences = Presences(chosen)
+        self._network = network
+        self._rows = rows
+        self._alias = alias
+        self._agent = agent
+        self._alarms = Alarms()
+        self._door = Door(network=network, settings=chosen)
+        self.outbox = Outbox(
+            signer=signer,
+            network=network,
+            settings=chosen,
+            alarms=self._alarms,
+            last_created_ms=last_created_ms,
+        )
+        self.worker = Worker(
+            me=self.me,
+            network=network,
+            settings=chosen,
+            presences=self.presences,
+            outbox=self.outbox,
+            alarms=self._alarms,
+            dice=dice,
+        )
+        self.submitter = Submitter(
+            me=self.me,
+            network=network,
+            settings=chosen,
+            presences=self.presences,
+            outbox=self.outbox,
+            alarms=self._alarms,
+            dice=dice,
+        )
+        self._announcer = Announcer(
+            signer=signer,
+            network=network,
+            settings=chosen,
+            presences=self.presences,
+            outbox=self.outbox,
+            alarms=self._alarms,
+        )
+
+    def handle(self, event: Event, now: Now) -> list[Effect]:
+        """Take one event in and return what is to be done, in order."""
+        turn = Turn(self._rows, now)
+        self._dispatch(turn, event)
+        for alarm in self._alarms.due(now.ms):
+            self._ring(turn, alarm)
+        sealed = self.outbox.flush(turn)
+        if sealed:
+            self._store(turn, sealed)
+        next_ms = self._alarms.next_ms()
+        if next_ms is not None:
+            turn.effects.append(Wake(next_ms))
+        return turn.ended()
+
+    def live_presences(self, now: Now) -> list[bytes]:
+        """Return every live presence as it travelled, our own freshly signed first."""
+        turn = Turn(self._rows, now)
+        own = self._announcer.sign(turn, load=self.worker.load, state_digest=self._digest(turn))
+        return [own.raw, *(heard.raw for heard in self.presences.live(now.ms).values())]
+
+    def _dispatch(self, turn: Turn, event: Event) -> None:
+        match event:
+            case Received():
+                self._receive(turn, event)
+            case Inferred(task_id, result):
+                self.worker.inferred(turn, task_id, result)
+            case Woke():
+                pass
+            case PresencesHeard():
+                self._hear_presences(turn, event)
+            case Submit():
+                self.submitter.submit(turn, event)
+            case Cancel():
+                self.submitter.cancel(turn, event)
+            case Started():
+                self._start(turn)
+            case CapabilitiesChanged(capabilities):
+                self._announcer.capabilities = capabilities
+                self._announcer.soon(turn)
+                self.worker.serve(turn, capabilities)
+            case Listening(addresses):
+                self._announcer.addresses = addresses
+                self._announcer.soon(turn)
+            case PeerJoined():
+                self._announcer.soon(turn)
+            case SigningAllowed():
+                self.outbox.signing = True
+            case Stopping():
+                self._announcer.leave(turn, state_digest=self._digest(turn))
+
+    def _ring(self, turn: Turn, alarm: Alarm) -> None:
+        if alarm == PRESENCE:
+            self._announcer.speak(turn, load=self.worker.load, state_digest=self._digest(turn))
+        elif alarm == OUTBOX:
+            pass  # the turn ends with a flush anyway
+        elif alarm.role == SUBMITTER:
+            self.submitter.consider(turn, alarm.task_id)
+        else:
+            self.worker.consider(turn, alarm.task_id)
+
+    def _start(self, turn: Turn) -> None:
+        profile = find_profile(turn.rows, self.me)
+        if profile is None or (profile.alias, profile.agent) != (self._alias, self._agent):
+            sequence = 0 if profile is None else profile.sequence + 1
+            said = Profile(sequence, self._alias, self._agent)
+            self.outbox.add(turn, Draftee(said, profile_slot(sequence)))
+        self._say_undecided_again(turn)
+        self.submitter.resume(turn)
+        self._announcer.soon(turn)
+
+    def _say_undecided_again(self, turn: Turn) -> None:
+        """Publish our records of undecided tasks once more, and open what is seated meanwhile."""
+        said: dict[RecordId, None] = {}
+        for task_id in undecided(turn.rows):
+            submitted = find_task(turn.rows, task_id)
+            if submitted is None:
+                continue
+            if submitted.author == self.me:
+                said[submitted.record_id] = None
+            for kind in (Kind.COMMIT, Kind.JURY, Kind.REVEAL):
+                record_id = find_slot(turn.rows, statement_slot(kind, task_id))
+                if record_id is not None:
+                    said[record_id] = None
+            for jury in juries_of(turn.rows, task_id, submitted.author):
+                self.worker.see_jury(turn, submitted.author, jury)
+        for record_id in said:
+            raw = find_record(turn.rows, record_id)
+            if raw is not None:
+                self.outbox.say_again(raw)
+
+    def _receive(self, turn: Turn, event: Received) -> None:
+        """Take records in; all of a gossip message have one author."""
+        gossiped = event.via is Via.GOSSIP
+        word = Word.IGNORE
+        if not gossiped or self._door.is_within_pace(turn, event.records[0].author, event.sender):
+            entries = [(record, self._door.admit(turn, record)) for record in event.records]
+            news = [record for record, entry in entries if entry is not Entry.IGNORE]
+            if any(entry is Entry.RELAY for _, entry in entries):
+                word = Word.ACCEPT
+            if any(record.author == self.me for record in news):
+                turn.effects.append(
+                    Halt("a record of this key was met that its journal does not know")
+                )
+                return
+            if gossiped:
+                self._renew(turn, news)
+            self._store(turn, news)
+        if event.token is not None:
+            turn.effects.append(Relayed(event.token, word))
+
+    def _renew(self, turn: Turn, records: Sequence[Verified]) -> None:
+        for record in records:
+            self.outbox.heard(record.author, turn.now.ms)
+            if self.presences.renew(record.author, record.created_ms, turn.now.ms):
+                self.submitter.see_presence(turn, record.author)
+                self.worker.see_presence(turn, record.author)
+
+    def _hear_presences(self, turn: Turn, event: PresencesHeard) -> None:
+        word = Word.IGNORE
+        for record in event.records:
+            if record.author == self.me or not self.presences.hear(record, turn.now.ms):
+                continue
+            word = Word.ACCEPT
+            self.submitter.see_presence(turn, record.author)
+            self.worker.see_presence(turn, record.author)
+            if event.token is None:  # exchanged, not gossiped: the mesh has yet to hear it
+                turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+        if event.token is not None:
+            turn.effects.append(Relayed(event.token, word))
+
+    def _store(self, turn: Turn, records: Sequence[Verified]) -> None:
+        """Put records into the log and let both roles look at what they say."""
+        folded = turn.fold(records, self._network)
+        for record in records:
+            for statement in record.statements:
+                match statement:
+                    case Commit(task_id, commitment):
+                        self.worker.see_commit(record.author, task_id)
+                        self.submitter.see_commit(turn, record.author, task_id, commitment)
+                    case Jury():
+                        self.worker.see_jury(turn, record.author, statement)
+                    case Task():
+                        self._see_task(turn, record, statement)
+                    case _:
+                        pass
+        for task_id in folded.rejudged:
+            self.submitter.consider(turn, task_id)
+
+    def _see_task(self, turn: Turn, record: Verified, task: Task) -> None:
+        task_id = task_id_of(self._network.network_id, record.author, task)
+        submitted = SubmittedTask(task_id, record.author, task, record.created_ms, record.record_id)
+        if record.author == self.me:
+            self.submitter.begin(turn, submitted)
+        else:
+            self.worker.see_task(turn, submitted)
+
+    def _digest(self, turn: Turn) -> Digest:
+        return state_digest(turn.rows)

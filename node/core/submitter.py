@@ -1,0 +1,345 @@
+"""The submitter's part: ask, seat a jury by rank, and try again when jurors fail us."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from consensus.log import (
+    chain_of,
+    commits_of,
+    find_task,
+    find_verdict,
+    juries_of,
+    retries_of,
+    undecided,
+)
+from consensus.verdict import State, SubmittedTask, Verdict, quorum_of
+from node.core.alarms import Alarm, Alarms
+from node.core.assignment import delay_ms, ranked
+from node.core.effects import Refuse, Reply
+from node.core.events import Cancel, Submit
+from node.core.outbox import Draftee, Outbox
+from node.core.own import (
+    Asked,
+    cancellation,
+    content_key,
+    find_asked,
+    is_cancelled,
+    request_key,
+    request_slot,
+    retry_slot,
+    statement_slot,
+)
+from node.core.presences import Presences
+from node.core.settings import Settings
+from node.core.turn import Turn
+from protocol.ids import Commitment, PublicKey, TaskId, short
+from protocol.params import Network
+from protocol.sealing import task_id_of
+from protocol.statements import AnswerKind, Capability, Jury, Kind, Seat, Task
+
+ROLE = "submitter"
+NONCE_BYTES = 16
+
+
+@dataclass(slots=True)
+class OwnTask:
+    """A task of ours that is not settled.
+
+    Attributes:
+        task_id: Its id.
+        task: What was asked.
+        since_ms: When the commit window began.
+        listed: The workers it was ranked to, frozen once it holds `seats` keys.
+        excluded: Jurors of earlier attempts that never opened.
+        commits: The first commitment seen of each worker.
+        seated_ms: When its jury was signed; None before.
+    """
+
+    task_id: TaskId
+    task: Task
+    since_ms: int
+    listed: list[PublicKey]
+    excluded: frozenset[PublicKey]
+    commits: dict[PublicKey, Commitment] = field(default_factory=dict)
+    seated_ms: int | None = None
+
+
+class Submitter:
+    """Our own tasks until they are settled."""
+
+    def __init__(
+        self,
+        *,
+        me: PublicKey,
+        network: Network,
+        settings: Settings,
+        presences: Presences,
+        outbox: Outbox,
+        alarms: Alarms,
+        dice: Callable[[int], bytes],
+    ) -> None:
+        self._me = me
+        self._network = network
+        self._settings = settings
+        self._presences = presences
+        self._outbox = outbox
+        self._alarms = alarms
+        self._dice = dice
+        self._tasks: dict[TaskId, OwnTask] = {}
+
+    def find(self, task_id: TaskId) -> OwnTask | None:
+        """Return what we know of an unsettled task of ours."""
+        return self._tasks.get(task_id)
+
+    def resume(self, turn: Turn) -> None:
+        """Take our unsettled tasks up again after a restart."""
+        for task_id in undecided(turn.rows):
+            submitted = find_task(turn.rows, task_id)
+            if submitted is not None and submitted.author == self._me:
+                self.begin(turn, submitted)
+
+    def submit(self, turn: Turn, event: Submit) -> None:
+        """Queue a user's task, or say why not."""
+        seats = self._settings.default_seats if event.seats is None else event.seats
+        capability = event.capability
+        request = request_key(event.request_id)
+        content = content_key(
+            [capability.task_type, capability.model_digest, event.input_bytes, seats]
+        )
+        waiting = self._outbox.find(request_slot(request))
+        known = waiting.asked if waiting else find_asked(turn.rows, request)
+        if known is not None:
+            if known.content != content:
+                self._refuse(turn, event, 409, "request_id_used", _used(event.request_id))
+            elif waiting is not None:
+                waiting.tokens.append(event.token)
+            else:
+                turn.effects.append(Reply(event.token, known.task_id))
+            return
+        refusal = self._problem(seats, event)
+        if refusal is not None:
+            self._refuse(turn, event, *refusal)
+            return
+        task = Task(
+            self._dice(NONCE_BYTES),
+            capability.task_type,
+            capability.model_digest,
+            event.input_bytes,
+            seats,
+            0,
+            b"",
+        )
+        task_id = task_id_of(self._network.network_id, self._me, task)
+        asked = Asked(request, content, task_id)
+        self._outbox.add(
+            turn, Draftee(task, request_slot(request), asked=asked, tokens=[event.token])
+        )
+
+    def cancel(self, turn: Turn, event: Cancel) -> None:
+        """Stop seating and retrying an own task; nobody else can be told."""
+        submitted = find_task(turn.rows, event.task_id)
+        shown = short(event.task_id)
+        if submitted is None:
+            refusal = (404, "unknown_task", f"task {shown}: not in this node's log")
+        elif submitted.author != self._me:
+            refusal = (409, "not_ours", f"task {shown}: only its submitter's node can cancel it")
+        elif event.task_id not in self._tasks:
+            refusal = (409, "decided", f"task {shown}: nothing is left to cancel")
+        else:
+            turn.rows.changes.update(cancellation(event.task_id))
+            self._forget(event.task_id)
+            turn.effects.append(Reply(event.token, event.task_id))
+            return
+        turn.effects.append(Refuse(event.token, *refusal))
+
+    def begin(self, turn: Turn, submitted: SubmittedTask) -> None:
+        """Rank an own task that is in the log and wait for its commits."""
+        task_id, task = submitted.task_id, submitted.task
+        if task_id in self._tasks or is_cancelled(turn.rows, task_id):
+            return
+        excluded = self._absentees(turn, task_id)
+        capable = self._capable(task.capability, excluded, turn.now.ms)
+        own = OwnTask(task_id, task, turn.now.ms, ranked(task_id, capable), excluded)
+        if juries_of(turn.rows, task_id, self._me):
+            own.seated_ms = turn.now.ms
+        known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
+        self._tasks[task_id] = own
+        for author, commitment in known:
+            self._note_commit(own, author, commitment)
+        self.consider(turn, task_id)
+
+    def see_commit(
+        self, turn: Turn, author: PublicKey, task_id: TaskId, commitment: Commitment
+    ) -> None:
+        """Take a sealed answer in and look whether the jury is complete."""
+        own = self._tasks.get(task_id)
+        if own is not None and own.seated_ms is None:
+            self._note_commit(own, author, commitment)
+            self.consider(turn, task_id)
+
+    def see_presence(self, turn: Turn, author: PublicKey) -> None:
+        """Append a new worker to every list that is not frozen yet."""
+        heard = self._presences.find(author)
+        if heard is None or heard.presence is None or author == self._me:
+            return
+        capabilities = heard.presence.capabilities
+        for own in self._tasks.values():
+            if (
+                own.seated_ms is None
+                and len(own.listed) < own.task.seats
+                and author not in own.listed
+                and author not in own.excluded
+                and own.task.capability in capabilities
+                and self._presences.is_live(author, turn.now.ms)
+            ):
+                own.listed.append(author)
+
+    def consider(self, turn: Turn, task_id: TaskId) -> None:
+        """Do what the moment asks of one task: seat it, settle it, or try again."""
+        own = self._tasks.get(task_id)
+        if own is None:
+            return
+        if own.seated_ms is None:
+            self._seat(turn, own)
+            return
+        verdict = find_verdict(turn.rows, task_id)
+        assert verdict is not None, "an own task is in the log"
+        if verdict.state in (State.FINAL, State.VOID) or retries_of(turn.rows, task_id):
+            self._forget(task_id)
+        elif verdict.state is State.SPLIT:
+            self._retry_split(turn, own, verdict)
+            self._forget(task_id)
+        elif not self._retry_missing(turn, own, verdict):
+            self._alarms.set(Alarm(ROLE, task_id), turn.now.ms + self._settings.reveal_window_ms)
+
+    def waiting_for(self, own: OwnTask, now_ms: int) -> str:
+        """Say in words what an own task waits for."""
+        quorum = quorum_of(own.task.seats)
+        if own.seated_ms is not None:
+            return "answers to be opened"
+        if not own.listed and not own.commits:
+            capable = len(self._capable(own.task.capability, own.excluded, now_ms))
+            return f"{capable} of {quorum} workers"
+        return f"{len(own.commits)} of {quorum} sealed answers"
+
+    def _seat(self, turn: Turn, own: OwnTask) -> None:
+        """Sign the one jury, if the sealed round may close."""
+        settings, seats = self._settings, own.task.seats
+        elapsed_ms = turn.now.ms - own.since_ms
+        outside = ranked(own.task_id, [key for key in own.commits if key not in own.listed])
+        eligible: list[PublicKey] = []
+        later_ms: list[int] = []
+        for rank, worker in enumerate([*own.listed, *outside]):
+            if worker not in own.commits:
+                continue
+            wait_ms = delay_ms(rank, seats=seats, step_ms=settings.step_ms)
+            if rank >= len(own.listed):
+                wait_ms = max(settings.commit_window_ms, wait_ms)
+            if elapsed_ms >= wait_ms:
+                eligible.append(worker)
+            else:
+                later_ms.append(own.since_ms + wait_ms)
+        enough = len(eligible) >= quorum_of(seats)
+        all_in = bool(own.listed) and all(worker in own.commits for worker in own.listed)
+        window_over = elapsed_ms >= settings.commit_window_ms
+        if len(eligible) >= seats or (enough and (all_in or window_over)):
+            jurors = sorted(eligible[:seats])
+            jury = Jury(own.task_id, tuple(Seat(juror, own.commits[juror]) for juror in jurors))
+            self._outbox.add(turn, Draftee(jury, statement_slot(Kind.JURY, own.task_id)))
+            own.seated_ms = turn.now.ms
+            at_ms = turn.now.ms + settings.reveal_window_ms
+        else:
+            if not window_over:
+                later_ms.append(own.since_ms + settings.commit_window_ms)
+            if not later_ms:
+                return  # the next commit wakes us
+            at_ms = min(later_ms)
+        self._alarms.set(Alarm(ROLE, own.task_id), at_ms)
+
+    def _retry_missing(self, turn: Turn, own: OwnTask, verdict: Verdict) -> bool:
+        """Try again without the jurors that never opened, if enough others are here."""
+        assert own.seated_ms is not None
+        if turn.now.ms < own.seated_ms + self._settings.reveal_window_ms:
+            return False
+        absent = {vote.juror for vote in verdict.votes if vote.result is None}
+        if not absent:
+            return False
+        others = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
+        if len(others) < quorum_of(own.task.seats):
+            return False
+        return self._retry(turn, own, own.task.seats)
+
+    def _retry_split(self, turn: Turn, own: OwnTask, verdict: Verdict) -> None:
+        """Ask a larger jury, unless the jurors agree that the input itself is at fault."""
+        errors = [
+            vote.result.answer.value
+            for vote in verdict.votes
+            if vote.result is not None and vote.result.answer.kind is AnswerKind.ERROR
+        ]
+        quorum = quorum_of(own.task.seats)
+        if any(errors.count(error) >= quorum for error in errors):
+            return
+        seats = min(2 * own.task.seats + 1, self._network.params.seats_max)
+        capable = self._capable(own.task.capability, own.excluded, turn.now.ms)
+        if seats > own.task.seats and len(capable) >= quorum_of(seats):
+            self._retry(turn, own, seats)
+
+    def _retry(self, turn: Turn, own: OwnTask, seats: int) -> bool:
+        task = own.task
+        if task.attempt >= self._network.params.attempts_max:
+            return False
+        again = Task(
+            self._dice(NONCE_BYTES),
+            task.task_type,
+            task.model_digest,
+            task.input,
+            seats,
+            task.attempt + 1,
+            own.task_id,
+        )
+        return self._outbox.add(turn, Draftee(again, retry_slot(own.task_id)))
+
+    def _note_commit(self, own: OwnTask, author: PublicKey, commitment: Commitment) -> None:
+        if author == self._me or author in own.excluded or author in own.commits:
+            return
+        if author in own.listed or len(own.commits) < self._settings.commits_per_task_max:
+            own.commits[author] = commitment
+
+    def _capable(
+        self, capability: Capability, without: frozenset[PublicKey] | set[PublicKey], now_ms: int
+    ) -> list[PublicKey]:
+        capable = self._presences.capable(capability, now_ms)
+        return [worker for worker in capable if worker != self._me and worker not in without]
+
+    def _absentees(self, turn: Turn, task_id: TaskId) -> frozenset[PublicKey]:
+        absent: set[PublicKey] = set()
+        for earlier in chain_of(turn.rows, task_id):
+            verdict = None if earlier == task_id else find_verdict(turn.rows, earlier)
+            if verdict is not None:
+                absent.update(vote.juror for vote in verdict.votes if vote.result is None)
+        return frozenset(absent)
+
+    def _forget(self, task_id: TaskId) -> None:
+        del self._tasks[task_id]
+        self._alarms.clear(Alarm(ROLE, task_id))
+
+    def _problem(self, seats: int, event: Submit) -> tuple[int, str, str] | None:
+        params = self._network.params
+        if not 1 <= seats <= params.seats_max or seats % 2 == 0:
+            need = f"need an odd number from 1 to {params.seats_max}"
+            return 400, "bad_seats", f"seats: {seats}, {need}"
+        if len(event.input_bytes) > params.input_bytes_max:
+            size = len(event.input_bytes)
+            return 400, "input_too_long", f"input: {size} bytes, at most {params.input_bytes_max}"
+        if self._outbox.is_full:
+            waiting = len(self._outbox)
+            return 429, "busy", f"{waiting} statements wait to be signed; try again in a second"
+        return None
+
+    def _refuse(self, turn: Turn, event: Submit, status: int, code: str, message: str) -> None:
+        turn.effects.append(Refuse(event.token, status, code, message))
+
+
+def _used(request_id: str) -> str:
+    shown = request_id if len(request_id) <= 40 else request_id[:37] + "..."
+    return f"request id {shown!r}: used before for another task"
