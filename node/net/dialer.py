@@ -1,0 +1,134 @@
+"""From a full multiaddr to an authenticated connection, one address at a time.
+
+The library's own dialling tries one address of a peer, blocks the peer for a minute after a
+failure, and does not resolve names dependably; only its innermost step is used.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+from multiaddr.exceptions import Error as MultiaddrError
+
+from node.errors import DialFailed
+from node.net.counters import Counters
+from node.net.identity import read_peer_id
+from node.net.limits import NetLimits
+
+logger = logging.getLogger(__name__)
+
+FAMILIES = {
+    "dns": trio.socket.AF_UNSPEC,
+    "dns4": trio.socket.AF_INET,
+    "dns6": trio.socket.AF_INET6,
+}
+RESOLVED_MAX = 4  # addresses of one name that are tried
+
+
+class Dialer:
+    """Dials addresses; a peer that is connected already is not dialled again."""
+
+    def __init__(
+        self,
+        *,
+        swarm: Any,
+        own_id: ID,
+        is_banned: Callable[[ID], bool],
+        limits: NetLimits,
+        counters: Counters,
+    ) -> None:
+        self._swarm = swarm
+        self._own_id = own_id
+        self._is_banned = is_banned
+        self._limits = limits
+        self._counters = counters
+        self._locks: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
+
+    async def dial(self, address: str) -> ID:
+        """Connect to the peer at a full multiaddr.
+
+        Raises:
+            DialFailed: The address is not usable, or no authenticated connection came in time.
+        """
+        target, peer_id = self._read(address)
+        lock = self._locks[peer_id]
+        try:
+            async with lock:
+                if not self._is_connected(peer_id):
+                    await self._connect(address, target, peer_id)
+        finally:
+            if not lock.locked():
+                self._locks.pop(peer_id, None)
+        return peer_id
+
+    def _is_connected(self, peer_id: ID) -> bool:
+        return any(not conn.is_closed for conn in self._swarm.get_connections(peer_id))
+
+    def _read(self, address: str) -> tuple[Multiaddr, ID]:
+        try:
+            target = Multiaddr(address)
+            peer_id = read_peer_id(str(target.value_for_protocol("p2p")))
+        except (MultiaddrError, ValueError, LookupError) as error:
+            raise DialFailed(f"not a full multiaddr with /p2p/PEER_ID: {address!r}") from error
+        if peer_id is None:
+            raise DialFailed(f"the peer id in {address!r} names no Ed25519 key")
+        if peer_id == self._own_id:
+            raise DialFailed(f"{address} is our own address")
+        if self._is_banned(peer_id):
+            raise DialFailed(f"{peer_id} misbehaved and is refused for a while")
+        return target, peer_id
+
+    async def _connect(self, address: str, target: Multiaddr, peer_id: ID) -> None:
+        reason = "its name has no address"
+        for resolved in await self._resolve(target):
+            try:
+                with trio.fail_after(self._limits.dial_s):
+                    await self._swarm.dial_addr(resolved, peer_id)
+            except trio.TooSlowError:
+                reason = f"no answer in {self._limits.dial_s:g} s"
+            except Exception as error:  # the library raises what it likes when a dial fails
+                reason = _root_cause(error)
+            else:
+                self._counters.add("dials_done")
+                return
+        self._counters.add("dials_failed")
+        raise DialFailed(f"cannot reach {address}: {reason}")
+
+    async def _resolve(self, target: Multiaddr) -> list[Multiaddr]:
+        """Return addresses that begin with an IP and carry no peer id."""
+        first = next(iter(target.protocols())).name
+        port = _tcp_port(target)
+        if first in ("ip4", "ip6"):
+            return [Multiaddr(f"/{first}/{target.value_for_protocol(first)}/tcp/{port}")]
+        if first not in FAMILIES:
+            raise DialFailed(f"cannot dial {target}: only ip4, ip6, dns, dns4 and dns6 over tcp")
+        name = str(target.value_for_protocol(first))
+        try:
+            with trio.fail_after(self._limits.dial_s):
+                found = await trio.socket.getaddrinfo(
+                    name, port, family=FAMILIES[first], type=trio.socket.SOCK_STREAM
+                )
+        except (OSError, UnicodeError, trio.TooSlowError) as error:
+            raise DialFailed(f"cannot resolve {name!r}: {error}") from error
+        resolved = [
+            Multiaddr(f"/{'ip6' if family == trio.socket.AF_INET6 else 'ip4'}/{end[0]}/tcp/{port}")
+            for family, _, _, _, end in found
+        ]
+        return list(dict.fromkeys(resolved))[:RESOLVED_MAX]
+
+
+def _tcp_port(target: Multiaddr) -> int:
+    try:
+        return int(str(target.value_for_protocol("tcp")))
+    except (MultiaddrError, ValueError, LookupError) as error:
+        raise DialFailed(f"cannot dial {target}: it names no TCP port") from error
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__

@@ -1,0 +1,110 @@
+"""Who may come in: inbound connections and inbound streams, each within a bound.
+
+The library takes a slot for every inbound connection and gives it back only when the node stops,
+and ends the whole host when a stream ends in an exception. Both are replaced here.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+from libp2p.abc import INetStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from node.net.counters import Counters
+from node.net.limits import NetLimits
+from node.net.scopes import shielded
+from node.net.sockets import remote_ip
+from node.net.streams import end_stream
+
+logger = logging.getLogger(__name__)
+
+STREAMS_PER_PEER_MAX = 64  # negotiating or open, of all protocols; a correct peer has a handful
+
+
+class Doorkeeper:
+    """Admits connections and streams, and gives every slot back when they end."""
+
+    def __init__(
+        self,
+        *,
+        swarm: Any,
+        serve_stream: Callable[[INetStream], Awaitable[None]],
+        is_welcome: Callable[[ID], bool],
+        limits: NetLimits,
+        counters: Counters,
+    ) -> None:
+        self._swarm = swarm
+        self._serve_stream = serve_stream
+        self._is_welcome = is_welcome
+        self._limits = limits
+        self._counters = counters
+        self._half_open: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
+        self._streams: Counter[ID] = Counter()
+
+    def install(self) -> None:
+        """Take the place of the library's own admission."""
+        self._swarm._handle_inbound_connection = self._admit_connection
+        self._swarm.set_stream_handler(self._admit_stream)
+
+    async def _admit_connection(self, read_write_closer: Any, address: Multiaddr) -> None:
+        ip = remote_ip(read_write_closer)
+        raw = RawConnection(read_write_closer, False)
+        if not self._has_room(ip):
+            self._counters.add("connections_refused")
+            await raw.close()
+            return
+        try:
+            with _slot(self._half_open, ip):
+                muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
+            with _slot(self._open, ip):
+                if self._is_welcome(muxed.peer_id):
+                    await muxed.event_closed.wait()
+                else:
+                    self._counters.add("connections_refused")
+        except Exception as error:  # the door: a failed handshake is a stranger's business
+            self._counters.add("handshakes_failed")
+            logger.debug("inbound connection from %s failed: %r", ip, error)
+        finally:
+            with shielded(1):
+                await trio.aclose_forcefully(read_write_closer.stream)
+
+    def _has_room(self, ip: str) -> bool:
+        limits = self._limits
+        return (
+            self._half_open[ip] < limits.half_open_per_ip_max
+            and self._half_open.total() < limits.half_open_total_max
+            and self._open[ip] < limits.connections_per_ip_max
+            and self._open.total() < limits.connections_inbound_max
+        )
+
+    async def _admit_stream(self, stream: INetStream) -> None:
+        peer_id = stream.muxed_conn.peer_id
+        if self._streams[peer_id] >= STREAMS_PER_PEER_MAX:
+            self._counters.add("streams_refused")
+            await end_stream(stream, politely=False)
+            return
+        with _slot(self._streams, peer_id):
+            try:
+                await self._serve_stream(stream)
+            except Exception as error:  # the door: anything else would end the whole host
+                self._counters.add("streams_failed")
+                logger.debug("a stream of %s failed: %r", peer_id, error)
+                await end_stream(stream, politely=False)
+
+
+@contextmanager
+def _slot(counter: "Counter[Any]", key: Any) -> Iterator[None]:
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]

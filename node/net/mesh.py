@@ -1,0 +1,262 @@
+"""The gossip router: who gets which message, and what control messages may do to us.
+
+Keeps the GossipSub 1.1 mesh of the library but decides everything a stranger can ask for here, with
+a bound: grafts, back-offs, advertised and wanted ids. Scores, peer exchange, adaptive degrees and
+the per-second spam filter of the library are off; faults are counted by `node.net.penalties`.
+"""
+
+import logging
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection
+from secrets import SystemRandom
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.pubsub.score import ScoreParams
+
+from node.net.counters import Counters
+from node.net.limits import NetLimits
+from node.net.seen import ContentCache
+
+logger = logging.getLogger(__name__)
+
+ID_BYTES = 32
+GOSSIP_WINDOW = 3  # heartbeats a message is advertised
+GOSSIP_HISTORY = 5  # heartbeats a message can be asked for
+GOSSIP_PEERS_MIN = 6  # peers outside the mesh told at each heartbeat, or a quarter if that is more
+ADVERTISED_MAX = 1_000  # ids in one IHAVE: 34 KB, well inside a frame
+WANTED_PER_BEAT_MAX = 256  # ids we ask of one peer, or it of us, between two heartbeats
+WANTED_PER_FRAME_MAX = 64
+SERVED_TIMES_MAX = 3  # how often one peer gets the same message on demand
+SERVED_BYTES_PER_BEAT_MAX = 1024 * 1024
+DICE = SystemRandom()
+
+
+class MeshRouter(GossipSub):
+    """Relays to the mesh, mends it once a heartbeat, and refuses what is too much."""
+
+    def __init__(
+        self,
+        *,
+        limits: NetLimits,
+        counters: Counters,
+        is_outbound: Callable[[ID], bool],
+    ) -> None:
+        super().__init__(
+            [PROTOCOL_ID_V11],
+            limits.degree,
+            limits.degree_low,
+            limits.degree_high,
+            gossip_window=GOSSIP_WINDOW,
+            gossip_history=GOSSIP_HISTORY,
+            heartbeat_interval=limits.heartbeat_s,
+            do_px=False,
+            prune_back_off=limits.backoff_s,
+            score_params=ScoreParams(accept_px_threshold=math.inf),
+            adaptive_gossip_enabled=False,
+            spam_protection_enabled=False,
+            eclipse_protection_enabled=False,
+        )
+        self.mcache = ContentCache(GOSSIP_WINDOW, GOSSIP_HISTORY)
+        bounded: Any = defaultdict(lambda: deque(maxlen=1))
+        self.recent_message_deliveries = bounded
+        self._limits = limits
+        self._counters = counters
+        self._is_outbound = is_outbound
+        self._asked: Counter[ID] = Counter()  # ids asked of a peer since the last heartbeat
+        self._served_bytes: Counter[ID] = Counter()  # bytes sent on demand since then
+        self._served: dict[ID, Counter[bytes]] = {}  # times a cached message was sent on demand
+
+    # Messages.
+
+    async def publish(self, msg_forwarder: ID, pubsub_msg: rpc_pb2.Message) -> None:
+        """Queue a message for the mesh, and for more followers while the mesh is thin."""
+        self.mcache.put(pubsub_msg)
+        topic = pubsub_msg.topicIDs[0]
+        receivers = set(self.mesh.get(topic, ()))
+        if len(receivers) < self._limits.degree_low:
+            others = self._reachable(topic) - receivers
+            receivers.update(_sample(others, self._limits.degree - len(receivers)))
+        receivers.discard(msg_forwarder)
+        rpc = rpc_pb2.RPC(publish=[pubsub_msg])
+        for peer_id in receivers:
+            self.send_rpc(peer_id, rpc)
+
+    async def send_recent_messages(self, peer_id: ID, topic: str) -> None:
+        """Give a new follower what went by in the last heartbeats."""
+        for message_id in self.mcache.window(topic):
+            message = self.mcache.get(message_id)
+            if message is not None:
+                self.send_rpc(peer_id, rpc_pb2.RPC(publish=[message]))
+
+    async def flush_pending_messages(self, peer_id: ID) -> None:
+        """Do nothing: no message waits for a peer whose topics are unknown."""
+
+    async def emit_control_message(self, control_msg: rpc_pb2.ControlMessage, to_peer: ID) -> None:
+        """Queue a control message, without the signed address record that nobody needs."""
+        self.send_rpc(to_peer, rpc_pb2.RPC(control=control_msg), priority=True)
+
+    def _handle_dropped_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, reason: str) -> None:
+        self._counters.add("gossip_dropped_outbound")
+        super()._handle_dropped_rpc(peer_id, rpc, reason)
+
+    # What strangers ask for.
+
+    async def handle_rpc(self, rpc: rpc_pb2.RPC, sender_peer_id: ID) -> None:
+        """Do what a peer's control entries ask for, as far as they speak of our topics."""
+        for ihave in rpc.control.ihave:
+            await self.handle_ihave(ihave, sender_peer_id)
+        for iwant in rpc.control.iwant:
+            await self.handle_iwant(iwant, sender_peer_id)
+        for graft in rpc.control.graft:
+            await self.handle_graft(graft, sender_peer_id)
+        for prune in rpc.control.prune:
+            await self.handle_prune(prune, sender_peer_id)
+
+    async def handle_ihave(self, ihave_msg: rpc_pb2.ControlIHave, sender_peer_id: ID) -> None:
+        """Ask for advertised messages that never came by."""
+        if ihave_msg.topicID not in self.mesh or self.pubsub is None:
+            return
+        room = WANTED_PER_BEAT_MAX - self._asked[sender_peer_id]
+        wanted: list[bytes] = []
+        for message_id in dict.fromkeys(ihave_msg.messageIDs):
+            if len(wanted) >= room:
+                break
+            if len(message_id) == ID_BYTES and not self.pubsub.seen_messages.has(message_id):
+                wanted.append(message_id)
+        self._asked[sender_peer_id] += len(wanted)
+        for start in range(0, len(wanted), WANTED_PER_FRAME_MAX):
+            await self.emit_iwant(wanted[start : start + WANTED_PER_FRAME_MAX], sender_peer_id)
+
+    async def handle_iwant(self, iwant_msg: rpc_pb2.ControlIWant, sender_peer_id: ID) -> None:
+        """Send cached messages on demand: each a few times, and not more than a budget."""
+        served = self._served.setdefault(sender_peer_id, Counter())
+        for message_id in list(dict.fromkeys(iwant_msg.messageIDs))[:WANTED_PER_FRAME_MAX]:
+            message = self.mcache.get(message_id)
+            if message is None or served[message_id] >= SERVED_TIMES_MAX:
+                continue
+            size = len(message.data)
+            if self._served_bytes[sender_peer_id] + size > SERVED_BYTES_PER_BEAT_MAX:
+                self._counters.add("gossip_iwant_refused")
+                return
+            self._served_bytes[sender_peer_id] += size
+            served[message_id] += 1
+            self.send_rpc(sender_peer_id, rpc_pb2.RPC(publish=[message]))
+
+    async def handle_graft(self, graft_msg: rpc_pb2.ControlGraft, sender_peer_id: ID) -> None:
+        """Take a peer into the mesh of one of our topics if there is room."""
+        topic = graft_msg.topicID
+        if topic not in self.mesh or sender_peer_id in self.mesh[topic]:
+            return
+        is_full = len(self.mesh[topic]) >= self._limits.degree_high
+        if is_full and not self._is_outbound(sender_peer_id):
+            self._counters.add("gossip_graft_refused")
+            self._add_back_off(sender_peer_id, topic, False)
+            await self.emit_prune(topic, sender_peer_id, False, False)
+            return
+        if self._check_back_off(sender_peer_id, topic):
+            self._counters.add("gossip_graft_refused")
+            await self.emit_prune(topic, sender_peer_id, False, False)
+            return
+        self.mesh[topic].add(sender_peer_id)
+
+    async def handle_prune(self, prune_msg: rpc_pb2.ControlPrune, sender_peer_id: ID) -> None:
+        """Let a peer leave the mesh of one of our topics; the peers it names are not read."""
+        topic = prune_msg.topicID
+        if topic not in self.mesh:
+            return
+        backoff_s = min(prune_msg.backoff, self._limits.backoff_s_max)
+        self._add_back_off(sender_peer_id, topic, False, backoff_s)
+        self.mesh[topic].discard(sender_peer_id)
+
+    def remove_peer(self, peer_id: ID) -> None:
+        """Forget all there is about a peer, its back-off included."""
+        super().remove_peer(peer_id)
+        self._asked.pop(peer_id, None)
+        self._served.pop(peer_id, None)
+        self._served_bytes.pop(peer_id, None)
+        for pruned in self.back_off.values():
+            pruned.pop(peer_id, None)
+
+    # The heartbeat.
+
+    async def heartbeat(self) -> None:
+        """Mend the mesh and advertise recent messages, for ever."""
+        while True:
+            await trio.sleep(self._limits.heartbeat_s)
+            try:
+                for topic in list(self.mesh):
+                    await self._mend(topic)
+                    await self._advertise(topic)
+            except Exception:  # a mesh that misses a beat is better than none
+                logger.exception("the gossip heartbeat failed")
+            self.mcache.shift()
+            self._asked.clear()
+            self._served_bytes.clear()
+            self._served = {
+                peer_id: Counter({key: n for key, n in times.items() if key in self.mcache.msgs})
+                for peer_id, times in self._served.items()
+                if peer_id in self.peer_protocol
+            }
+
+    async def _mend(self, topic: str) -> None:
+        mesh = self.mesh[topic]
+        mesh.intersection_update(self._followers(topic))
+        fit = {
+            peer_id
+            for peer_id in self._reachable(topic) - mesh
+            if not self._check_back_off(peer_id, topic)
+        }
+        wanted: set[ID] = set()
+        if len(mesh) < self._limits.degree_low:
+            wanted.update(_sample(fit, self._limits.degree - len(mesh)))
+        outbound_missing = self._limits.outbound_min - sum(map(self._is_outbound, mesh | wanted))
+        outbound_fit = {peer_id for peer_id in fit - wanted if self._is_outbound(peer_id)}
+        wanted.update(_sample(outbound_fit, outbound_missing))
+        for peer_id in wanted:
+            mesh.add(peer_id)
+            await self.emit_graft(topic, peer_id)
+        if len(mesh) > self._limits.degree_high:
+            await self._trim(topic)
+
+    async def _trim(self, topic: str) -> None:
+        mesh = self.mesh[topic]
+        outbound = {peer_id for peer_id in mesh if self._is_outbound(peer_id)}
+        kept = set(_sample(outbound, self._limits.outbound_min))
+        kept.update(_sample(mesh - kept, self._limits.degree - len(kept)))
+        for peer_id in mesh - kept:
+            mesh.discard(peer_id)
+            self._add_back_off(peer_id, topic, False)
+            await self.emit_prune(topic, peer_id, False, False)
+
+    async def _advertise(self, topic: str) -> None:
+        message_ids = self.mcache.window(topic)[-ADVERTISED_MAX:]
+        if not message_ids:
+            return
+        others = self._reachable(topic) - self.mesh[topic]
+        for peer_id in _sample(others, max(GOSSIP_PEERS_MIN, len(others) // 4)):
+            await self.emit_ihave(topic, message_ids, peer_id)
+
+    def _followers(self, topic: str) -> set[ID]:
+        return self.pubsub.peer_topics.get(topic, set()) if self.pubsub is not None else set()
+
+    def _reachable(self, topic: str) -> set[ID]:
+        if self.pubsub is None:
+            return set()
+        return {peer_id for peer_id in self._followers(topic) if peer_id in self.pubsub.peers}
+
+    # What the library would track without end, or act upon.
+
+    def _track_peer_ip(self, peer_id: ID) -> None:
+        """Do nothing: the library never learns an address here, and keeps the attempt."""
+
+
+def _sample(peers: Collection[ID], count: int) -> list[ID]:
+    pool = list(peers)
+    if count <= 0:
+        return []
+    return pool if count >= len(pool) else DICE.sample(pool, count)

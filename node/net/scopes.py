@@ -1,0 +1,14 @@
+"""Room to finish: a scope that outlives being cancelled, for so long and no longer."""
+
+import math
+
+import trio
+
+
+def shielded(seconds: float = math.inf) -> trio.CancelScope:
+    """Return a scope that is not cancelled from outside and ends after so many seconds."""
+    scope = trio.CancelScope()
+    if seconds != math.inf:
+        scope.deadline = trio.current_time() + seconds
+    scope.shield = True
+    return scope

@@ -1,0 +1,83 @@
+"""Notices peers that are connected and dead, and peers that are connected and mute."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.abc import INetConn
+from libp2p.network.health.ping_probe import ping_connection
+from libp2p.peer.id import ID
+
+from node.net.counters import Counters
+from node.net.gossip import GuardedPubsub
+from node.net.limits import NetLimits
+from node.net.sockets import abort
+
+logger = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """Probes every connection, and every older one of a peer that connects anew."""
+
+    def __init__(
+        self,
+        *,
+        swarm: Any,
+        pubsub: GuardedPubsub,
+        is_banned: Callable[[ID], bool],
+        limits: NetLimits,
+        counters: Counters,
+    ) -> None:
+        self._swarm = swarm
+        self._pubsub = pubsub
+        self._is_banned = is_banned
+        self._limits = limits
+        self._counters = counters
+        self._failures: Counter[INetConn] = Counter()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await trio.sleep(self._limits.probe_s)
+            connections = self._swarm.get_connections()
+            async with trio.open_nursery() as nursery:
+                for conn in connections:
+                    nursery.start_soon(self._probe, conn, self._limits.probe_failures_max)
+                for peer_id in {conn.muxed_conn.peer_id for conn in connections}:
+                    nursery.start_soon(self._unmute, peer_id)
+            alive = set(self._swarm.get_connections())
+            self._failures = Counter({c: n for c, n in self._failures.items() if c in alive})
+
+    async def probe_older(self, newest: INetConn) -> None:
+        """Drop a peer's other connections unless they answer now: it may have started anew."""
+        peer_id = newest.muxed_conn.peer_id
+        async with trio.open_nursery() as nursery:
+            for conn in self._swarm.get_connections(peer_id):
+                if conn is not newest:
+                    nursery.start_soon(self._probe, conn, 1)
+
+    async def _probe(self, conn: INetConn, failures_max: int) -> None:
+        try:
+            result = await ping_connection(conn, ping_timeout=self._limits.probe_timeout_s)
+            is_alive = result.success
+        except Exception as error:  # the library raises what it likes while a connection dies
+            logger.debug("probe of %s failed: %r", conn.muxed_conn.peer_id, error)
+            is_alive = False
+        if is_alive:
+            self._failures.pop(conn, None)
+            return
+        self._failures[conn] += 1
+        if self._failures[conn] >= failures_max and not conn.is_closed:
+            self._counters.add("connections_dead")
+            logger.info("%s no longer answers; its connection is cut", conn.muxed_conn.peer_id)
+            await abort(conn)
+
+    async def _unmute(self, peer_id: ID) -> None:
+        if peer_id in self._pubsub.peers or self._is_banned(peer_id):
+            return
+        try:
+            await self._pubsub.ensure_peer_stream(peer_id, timeout=self._limits.probe_s)
+        except Exception as error:  # it will be tried again at the next look
+            logger.debug("no pubsub stream to %s: %r", peer_id, error)

@@ -1,0 +1,185 @@
+"""Gossip between real hosts on loopback."""
+
+from contextlib import suppress
+from functools import partial
+
+import pytest
+import trio
+
+from node.errors import DialFailed
+from node.net.limits import NetLimits
+from node.ports import Relay
+from tests.node.net_hosts import LOG, PRESENCE, Station, connect, holds, running, until
+
+
+def verdict_by_prefix(data: bytes) -> Relay:
+    if data.startswith(b"reject"):
+        return Relay.REJECT
+    return Relay.IGNORE if data.startswith(b"ignore") else Relay.ACCEPT
+
+
+async def test_gossip__travels_along_a_line_only_where_the_gate_accepts_it() -> None:
+    ann, bob, cat = Station("ann"), Station("bob", verdict_by_prefix), Station("cat")
+    for station in (ann, bob, cat):
+        station.build()
+    async with running(ann, bob, cat):
+        await connect(ann, bob)
+        await connect(bob, cat)
+
+        for data in (b"reject me", b"ignore me", b"accept me"):
+            await ann.net.publish(LOG, data)
+        await until(lambda: b"accept me" in cat.messages())
+
+        assert await holds(lambda: cat.messages() == [b"accept me"], for_s=1.5)
+        assert sorted(bob.messages()) == [b"accept me", b"ignore me", b"reject me"]
+        assert ann.messages() == []
+        assert bob.net.stats()["gossip_rejected"] == 1
+        assert bob.net.stats()["gossip_ignored"] == 1
+
+
+async def test_gossip__reaches_each_gate_once_whatever_the_number_of_paths() -> None:
+    stations = [Station(name) for name in ("ann", "bob", "cat", "dan")]
+    for station in stations:
+        station.build()
+    async with running(*stations):
+        for index, one in enumerate(stations):
+            for other in stations[index + 1 :]:
+                await connect(one, other)
+
+        sent = [f"message {number}".encode() for number in range(20)]
+        for data in sent:
+            await stations[0].net.publish(PRESENCE, data)
+        await until(lambda: all(len(s.heard) >= 20 for s in stations[1:]))
+
+        assert await holds(lambda: all(len(s.heard) == 20 for s in stations[1:]), for_s=1.5)
+        assert stations[0].heard == []
+        assert all(sorted(s.messages()) == sorted(sent) for s in stations[1:])
+
+
+async def test_publish__two_hundred_at_once_all_arrive() -> None:
+    ann, bob = Station("ann"), Station("bob")
+    ann.build()
+    bob.build()
+    async with running(ann, bob):
+        await connect(ann, bob)
+
+        sent = {f"message {number}".encode() * 20 for number in range(200)}
+        for data in sent:
+            await ann.net.publish(LOG, data)
+        await until(lambda: len(bob.heard) >= 200)
+
+        assert set(bob.messages()) == sent
+
+
+async def test_publish__one_full_message_arrives_and_a_longer_one_is_refused() -> None:
+    ann, bob = Station("ann"), Station("bob")
+    ann.build()
+    bob.build()
+    async with running(ann, bob):
+        await connect(ann, bob)
+
+        await ann.net.publish(LOG, bytes(60_000))
+        await until(lambda: bob.messages() == [bytes(60_000)])
+
+        with pytest.raises(ValueError, match="60001 bytes"):
+            await ann.net.publish(LOG, bytes(60_001))
+
+
+async def test_restart__with_the_same_key_is_heard_at_once() -> None:
+    bob = Station("bob")
+    bob.build()
+    async with running(bob):
+        for life in range(3):
+            ann = Station("ann")
+            ann.build()
+            async with running(ann):
+                await connect(ann, bob)
+                data = f"life {life}".encode()
+                await ann.net.publish(LOG, data)
+                await until(partial(hears, bob, data), within_s=2)
+                await bob.net.publish(LOG, b"to " + data)
+                await until(partial(hears, ann, b"to " + data), within_s=2)
+
+
+def hears(station: Station, data: bytes) -> bool:
+    return data in station.messages()
+
+
+async def test_gossip__survives_a_gate_that_raises() -> None:
+    def broken(data: bytes) -> Relay:
+        if data == b"boom":
+            raise RuntimeError("a mistake of ours")
+        return Relay.ACCEPT
+
+    ann, bob = Station("ann"), Station("bob", broken)
+    ann.build()
+    bob.build()
+    async with running(ann, bob):
+        await connect(ann, bob)
+
+        await ann.net.publish(LOG, b"boom")
+        await ann.net.publish(LOG, b"after")
+        await until(lambda: b"after" in bob.messages())
+
+        assert bob.net.stats()["gossip_gate_failed"] == 1
+
+
+async def test_rejects__make_us_hang_up_and_refuse_the_peer() -> None:
+    ann, bob = Station("ann"), Station("bob", lambda data: Relay.REJECT)
+    ann.build()
+    bob.build(limits=NetLimits(rejects_max=3))
+    async with running(ann, bob):
+        await connect(ann, bob)
+
+        for number in range(3):
+            await ann.net.publish(LOG, f"bad {number}".encode())
+        await until(lambda: not bob.net.peers() and not ann.net.peers())
+
+        assert bob.net.stats()["peers_banned"] == 1
+        await until(lambda: bob.watched == [(ann.net.peer_id, True), (ann.net.peer_id, False)])
+        with suppress(DialFailed):
+            await ann.net.dial(bob.net.addresses()[0])
+        await until(lambda: not bob.net.peers() and not ann.net.peers())
+        assert bob.watched == [(ann.net.peer_id, True), (ann.net.peer_id, False)]
+
+
+async def test_gossip__a_slow_gate_drops_by_count_and_does_not_remember_what_it_dropped() -> None:
+    ann, bob = Station("ann"), Station("bob")
+    opened = trio.Event()
+
+    async def slow(topic: str, data: bytes, forwarder: str) -> Relay:
+        await opened.wait()
+        bob.heard.append((topic, data, bob.net.peer_id))
+        return Relay.ACCEPT
+
+    bob.gate = slow  # type: ignore[method-assign]
+    ann.build()
+    bob.build(limits=NetLimits(queue_per_peer_max=4, gate_tasks=1))
+    async with running(ann, bob):
+        await connect(ann, bob)
+
+        for number in range(10):
+            await ann.net.publish(LOG, f"message {number}".encode())
+        await until(lambda: bob.net.stats().get("gossip_overflow", 0) == 5)
+        opened.set()
+        await until(lambda: len(bob.heard) == 5)
+
+        assert bob.net.stats()["gossip_received"] == 5
+
+
+async def test_gossip__ten_hosts_on_one_address_all_hear_each() -> None:
+    stations = [Station(f"host {number}") for number in range(10)]
+    for station in stations:
+        station.build()
+    async with running(*stations):
+        async with trio.open_nursery() as nursery:
+            for station in stations[1:]:
+                nursery.start_soon(station.net.dial, stations[0].net.addresses()[0])
+            for index in range(1, 9):
+                nursery.start_soon(stations[index].net.dial, stations[index + 1].net.addresses()[0])
+        await until(lambda: all(len(s.watched) >= 1 for s in stations))
+
+        for number, station in enumerate(stations):
+            await station.net.publish(LOG, f"from {number}".encode())
+
+        await until(lambda: all(len(s.heard) == 9 for s in stations))

@@ -1,0 +1,164 @@
+"""Requests between real hosts on loopback."""
+
+import pytest
+import trio
+
+from node.errors import PeerFailed
+from node.net.limits import NetLimits
+from protocol.ids import PeerId
+from tests.node.net_hosts import Station, running, until
+
+ECHO = "/test/echo"
+FAIL = "/test/fail"
+SLOW = "/test/slow"
+HUGE = "/test/huge"
+
+
+async def echo(peer_id: PeerId, request: bytes) -> bytes:
+    await trio.lowlevel.checkpoint()
+    return request
+
+
+async def fail(peer_id: PeerId, request: bytes) -> bytes:
+    await trio.lowlevel.checkpoint()
+    raise PeerFailed("refused")
+
+
+async def slow(peer_id: PeerId, request: bytes) -> bytes:
+    await trio.sleep_forever()
+    return b""
+
+
+async def huge(peer_id: PeerId, request: bytes) -> bytes:
+    await trio.lowlevel.checkpoint()
+    return bytes(int(request))
+
+
+def a_pair(**limits: float) -> tuple[Station, Station]:
+    asker, answerer = Station("asker"), Station("answerer")
+    asker.build(limits=NetLimits(**limits))  # type: ignore[arg-type]
+    answerer.build(
+        limits=NetLimits(**limits),  # type: ignore[arg-type]
+        answerers={ECHO: echo, FAIL: fail, SLOW: slow, HUGE: huge},
+    )
+    return asker, answerer
+
+
+@pytest.mark.parametrize("size", [0, 1, 59_999, 60_000, 60_001, 1024 * 1024])
+async def test_ask__brings_the_response_whole(size: int) -> None:
+    asker, answerer = a_pair()
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        response = await asker.net.ask(peer, ECHO, bytes(size))
+
+        assert response == bytes(size)
+
+
+async def test_ask__refuses_a_request_over_the_limit() -> None:
+    asker, answerer = a_pair()
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        with pytest.raises(PeerFailed, match="1048577 bytes, at most 1048576"):
+            await asker.net.ask(peer, ECHO, bytes(1024 * 1024 + 1))
+
+
+async def test_ask__fails_on_an_oversize_response_and_the_next_one_works() -> None:
+    asker, answerer = Station("asker"), Station("answerer")
+    asker.build(limits=NetLimits(response_bytes_max=100_000))
+    answerer.build(answerers={HUGE: huge})
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        assert len(await asker.net.ask(peer, HUGE, b"100000")) == 100_000
+        with pytest.raises(PeerFailed, match="more than 100000 bytes"):
+            await asker.net.ask(peer, HUGE, b"100001")
+        assert len(await asker.net.ask(peer, HUGE, b"7")) == 7
+
+
+async def test_ask__fails_when_the_answerer_raises_or_the_protocol_is_unknown() -> None:
+    asker, answerer = a_pair()
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        for protocol in (FAIL, "/test/unknown"):
+            with pytest.raises(PeerFailed, match="gave no answer"):
+                await asker.net.ask(peer, protocol, b"x")
+
+        assert await asker.net.ask(peer, ECHO, b"still here") == b"still here"
+
+
+async def test_ask__fails_in_time_when_no_answer_comes() -> None:
+    asker, answerer = a_pair(ask_s=0.3)
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        with trio.fail_after(3), pytest.raises(PeerFailed, match=r"did not answer .* in 0.3 s"):
+            await asker.net.ask(peer, SLOW, b"x")
+
+        assert await asker.net.ask(peer, ECHO, b"still here") == b"still here"
+
+
+async def test_ask__fails_when_not_connected() -> None:
+    asker, answerer = a_pair()
+    async with running(asker, answerer):
+        with pytest.raises(PeerFailed, match="not connected"):
+            await asker.net.ask(answerer.net.peer_id, ECHO, b"x")
+
+
+async def test_ask__fails_when_the_peer_leaves_in_the_middle() -> None:
+    asker, answerer = a_pair()
+    async with running(asker, answerer):
+        peer = await asker.net.dial(answerer.net.addresses()[0])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leave_soon, answerer, asker.net.peer_id)
+            with trio.fail_after(5), pytest.raises(PeerFailed):
+                await asker.net.ask(peer, SLOW, b"x")
+
+
+async def leave_soon(station: Station, peer: PeerId) -> None:
+    await trio.sleep(0.2)
+    await station.net.hang_up(peer)
+
+
+async def test_answering__serves_a_few_at_once_and_refuses_the_rest() -> None:
+    asker, answerer = a_pair(answers_per_peer_max=2, ask_s=1.0)
+    failures: list[str] = []
+
+    async def ask_slowly() -> None:
+        try:
+            await asker.net.ask(answerer.net.peer_id, SLOW, b"x")
+        except PeerFailed as error:
+            failures.append(str(error))
+
+    async with running(asker, answerer):
+        await asker.net.dial(answerer.net.addresses()[0])
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask_slowly)
+
+        assert sum("did not answer" in failure for failure in failures) == 2
+        assert answerer.net.stats()["answers_refused"] == 3
+        await until(lambda: answerer.net.stats().get("answers_failed") == 2)
+        assert await asker.net.ask(answerer.net.peer_id, ECHO, b"again") == b"again"
+
+
+async def test_ask__a_hundred_at_once_are_all_answered() -> None:
+    asker, answerer = a_pair(answers_per_peer_max=32)
+    answers: list[bytes] = []
+
+    async def ask_one(number: int) -> None:
+        request = str(number).encode() * 500
+        response = await asker.net.ask(answerer.net.peer_id, ECHO, request)
+        assert response == request
+        answers.append(response)
+
+    async with running(asker, answerer):
+        await asker.net.dial(answerer.net.addresses()[0])
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                nursery.start_soon(ask_one, number)
+
+        assert len(answers) == 100
