@@ -4,6 +4,7 @@ MarketError (protocol.errors)
 ├── OperatorError          the operator can mend it; one line, then an exit code
 │   ├── UsageError         exit 2: a flag, a file or an address is wrong
 │   ├── StartError         exit 1: a port, a key, a model or a directory is not usable
+│   ├── SignedElsewhere    exit 4: this key signs elsewhere, or its directory was rolled back
 │   └── NotReachable       exit 69: no node answers where the client asked
 ├── RequestRefused         the local user's request; the RPC names a status and a code
 ├── NetError               the network's fault: dialling or asking a peer did not work
@@ -33,6 +34,12 @@ class StartError(OperatorError):
     """A port, a key, a model or a directory cannot be used."""
 
     exit_code = 1
+
+
+class SignedElsewhere(OperatorError):
+    """This key signs elsewhere, or its data directory was rolled back; it must not go on."""
+
+    exit_code = 4
 
 
 class NotReachable(OperatorError):

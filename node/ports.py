@@ -1,10 +1,11 @@
 """The doors of a node: what its heavy parts promise, and nothing of how they keep it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from consensus.rows import Changes, Rows
 from node.views import LeaderboardView, PeerView, StatusView, TaskView
 from protocol.ids import PeerId, PublicKey
 from protocol.statements import Capability, Result
@@ -88,6 +89,26 @@ class Net(Protocol):
 
     async def hang_up(self, peer_id: PeerId) -> None:
         """Close every connection to a peer."""
+        ...
+
+
+class Log(Rows, Protocol):
+    """The rows of a node on disk; what is staged is read at once and written together."""
+
+    def stage(self, changes: Changes) -> None:
+        """Lay changes over the rows."""
+        ...
+
+    def flush(self) -> None:
+        """Write everything staged, all or none; blocks on the disk."""
+        ...
+
+
+class SigningJournal(Protocol):
+    """The one guard against signing twice."""
+
+    def append(self, payloads: Sequence[bytes]) -> None:
+        """Add entries and sync them; blocks on the disk."""
         ...
 
 

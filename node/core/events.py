@@ -58,6 +58,7 @@ class PresencesHeard:
     """Presences, gossiped (with a token) or exchanged on a new connection (without)."""
 
     records: tuple[Verified, ...]
+    sender: PeerId
     token: Token | None = None
 
 

@@ -243,6 +243,10 @@ class Machine:
 
     def _hear_presences(self, turn: Turn, event: PresencesHeard) -> None:
         word = Word.IGNORE
+        author = event.records[0].author
+        if event.token is not None and not self._door.is_within_pace(turn, author, event.sender):
+            turn.effects.append(Relayed(event.token, word))
+            return
         for record in event.records:
             if record.author == self.me or not self.presences.hear(record, turn.now.ms):
                 continue

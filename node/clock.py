@@ -1,0 +1,15 @@
+"""The two clocks of a node: one to wait by, one to date records by."""
+
+import time
+
+import trio
+
+from node.core.events import Now
+
+
+class Clock:
+    """Reads trio's monotonic clock, which a test can drive, and the Unix clock."""
+
+    def now(self) -> Now:
+        """Return this moment."""
+        return Now(ms=int(trio.current_time() * 1_000), wall_ms=int(time.time() * 1_000))

@@ -1,0 +1,74 @@
+"""From a stranger's bytes to checked records: the only way in, for gossip and sync alike."""
+
+from collections.abc import Sequence
+
+import trio
+
+from consensus.log import has_record
+from node.loop import Loop
+from node.ports import Log, Relay
+from protocol.errors import Malformed, ProtocolError
+from protocol.gossip import unpack_gossip
+from protocol.ids import PeerId, RecordId, sha256
+from protocol.params import Network
+from protocol.record import Verified, open_record, signed_bytes
+from protocol.topics import Topics
+
+# libsodium lets go of the interpreter lock while it checks; two threads keep two cores busy.
+CHECKS_AT_ONCE_MAX = 2
+# A thread costs about as much as two checks, so fewer bytes than this are opened on the spot.
+OPENED_ON_THE_SPOT_BYTES_MAX = 1_024
+
+
+class RecordGate:
+    """Looks at every gossip message before it is relayed; never raises."""
+
+    def __init__(self, *, loop: Loop, log: Log, network: Network, topics: Topics) -> None:
+        self._loop = loop
+        self._log = log
+        self._network = network
+        self._topics = topics
+        self._limiter = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
+
+    async def __call__(self, topic: str, data: bytes, sender: PeerId) -> Relay:
+        """Say what becomes of a gossip message, storing what is new in it."""
+        try:
+            raws = unpack_gossip(data)
+            if topic == self._topics.records:
+                raws = [raw for raw in raws if not self._is_stored(raw)]
+            if not raws:
+                return Relay.IGNORE
+            records = await self._open(raws)
+        except ProtocolError:
+            return Relay.REJECT
+        is_presence = [record.presence is not None for record in records]
+        if topic == self._topics.presence:
+            if not all(is_presence):
+                return Relay.REJECT
+            return await self._loop.presences_gossiped(records, sender)
+        if any(is_presence):
+            return Relay.REJECT
+        return await self._loop.gossiped(records, sender)
+
+    async def _open(self, raws: list[bytes]) -> list[Verified]:
+        if sum(map(len, raws)) <= OPENED_ON_THE_SPOT_BYTES_MAX:
+            records = open_all(raws, self._network)
+        else:
+            records = await trio.to_thread.run_sync(
+                open_all, raws, self._network, limiter=self._limiter
+            )
+        if any(record.author != records[0].author for record in records):
+            raise Malformed("gossip: records of more than one author")
+        return records
+
+    def _is_stored(self, raw: bytes) -> bool:
+        return has_record(self._log, RecordId(sha256(signed_bytes(raw))))
+
+
+def open_all(raws: Sequence[bytes], network: Network) -> list[Verified]:
+    """Open and check records one after the other.
+
+    Raises:
+        ProtocolError: One of them is wrong.
+    """
+    return [open_record(raw, network) for raw in raws]

@@ -1,0 +1,251 @@
+"""The one task that owns the machine: feeds it events, and does what it asks in order.
+
+Events that wait are taken together, so that a busy node pays for one journal sync and one database
+write where an idle one pays for each event. Nothing is published or answered before both are done.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+import trio
+
+from node.clock import Clock
+from node.core.effects import (
+    Append,
+    Channel,
+    Effect,
+    Halt,
+    Infer,
+    Journal,
+    Publish,
+    Refuse,
+    Relayed,
+    Reply,
+    Wake,
+    Word,
+)
+from node.core.events import (
+    Cancel,
+    Event,
+    Inferred,
+    PresencesHeard,
+    Received,
+    Stopping,
+    Submit,
+    Token,
+    Via,
+    Woke,
+)
+from node.core.machine import Machine
+from node.errors import InferenceFailed, RequestRefused, SignedElsewhere
+from node.ports import Inference, Log, Relay, SigningJournal
+from protocol.ids import PeerId, TaskId
+from protocol.record import Verified
+from protocol.statements import Capability, Result
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+logger = logging.getLogger(__name__)
+
+EVENTS_WAITING_MAX = 1_024
+EVENTS_TOGETHER_MAX = 256
+
+Publisher = Callable[[Channel, bytes], Awaitable[None]]
+
+
+class _Waiter:
+    """Somebody who waits for the machine's word."""
+
+    __slots__ = ("done", "outcome")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.outcome: Word | TaskId | RequestRefused | None = None
+
+
+class Loop:
+    """Runs one machine until cancelled.
+
+    Args to the constructor are the doors: where rows and the journal lie, how to publish, and
+    who runs models.
+    """
+
+    def __init__(
+        self,
+        *,
+        machine: Machine,
+        log: Log,
+        journal: SigningJournal,
+        publish: Publisher,
+        inference: Inference,
+        clock: Clock,
+    ) -> None:
+        self.machine = machine
+        self.changed = trio.Event()  # replaced after every step that wrote something
+        self._log = log
+        self._journal = journal
+        self._publish = publish
+        self._inference = inference
+        self._clock = clock
+        self._send, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
+        self._tokens = count(1)
+        self._waiters: dict[Token, _Waiter] = {}
+        self._wake_ms: int | None = None
+        self._busy = trio.Lock()  # held while a step is being done
+        self._stopped = False
+
+    async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Own the machine until cancelled.
+
+        Raises:
+            SignedElsewhere: A record of our key was met that we did not sign.
+            StoreError: The disk failed; the state must be read anew before anything is signed.
+        """
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            while True:
+                events = await self._next_events()
+                async with self._busy:
+                    if not self._stopped:
+                        await self._step(events, nursery)
+
+    async def stop(self) -> None:
+        """Let the machine say goodbye; it is told nothing more."""
+        async with self._busy:
+            if self._stopped:
+                return
+            self._stopped = True
+            for effect in self.machine.handle(Stopping(), self._clock.now()):
+                if isinstance(effect, Publish):
+                    await self._publish(effect.channel, effect.data)
+
+    async def tell(self, event: Event) -> None:
+        """Hand the machine an event nobody waits for."""
+        await self._send.send(event)
+
+    async def submit(
+        self, request_id: str, capability: Capability, input_bytes: bytes, seats: int | None
+    ) -> TaskId:
+        """Submit a task; it is on disk when this returns.
+
+        Raises:
+            RequestRefused: With the machine's reason.
+        """
+        return await self._ask(
+            lambda token: Submit(request_id, capability, input_bytes, seats, token)
+        )
+
+    async def cancel(self, task_id: TaskId) -> None:
+        """Give an own task up.
+
+        Raises:
+            RequestRefused: With the machine's reason.
+        """
+        await self._ask(lambda token: Cancel(task_id, token))
+
+    async def gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
+        """Hand over the records of one gossip message and learn what the mesh shall do."""
+        waiter = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
+        return Relay.ACCEPT if waiter.outcome is Word.ACCEPT else Relay.IGNORE
+
+    async def presences_gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
+        """Hand over gossiped presences and learn what the mesh shall do."""
+        waiter = await self._wait(lambda token: PresencesHeard(tuple(records), sender, token))
+        return Relay.ACCEPT if waiter.outcome is Word.ACCEPT else Relay.IGNORE
+
+    async def _ask(self, event: Callable[[Token], Event]) -> TaskId:
+        waiter = await self._wait(event)
+        outcome = waiter.outcome
+        if isinstance(outcome, RequestRefused):
+            raise outcome
+        assert isinstance(outcome, bytes), "a question is answered with a task id"
+        return outcome
+
+    async def _wait(self, event: Callable[[Token], Event]) -> _Waiter:
+        token = Token(next(self._tokens))
+        waiter = self._waiters[token] = _Waiter()
+        try:
+            await self._send.send(event(token))
+            await waiter.done.wait()
+        finally:
+            self._waiters.pop(token, None)
+        return waiter
+
+    async def _next_events(self) -> list[Event]:
+        timeout_s = float("inf")
+        if self._wake_ms is not None:
+            timeout_s = max(0.0, self._wake_ms / 1_000 - trio.current_time())
+        events: list[Event] = []
+        with trio.move_on_after(timeout_s):
+            events.append(await self._events.receive())
+        while events and len(events) < EVENTS_TOGETHER_MAX:
+            try:
+                events.append(self._events.receive_nowait())
+            except trio.WouldBlock:
+                break
+        return events or [Woke()]
+
+    async def _step(self, events: Sequence[Event], nursery: trio.Nursery) -> None:
+        """Let the machine see some events, then do all it asks: disk first, the rest after."""
+        self._wake_ms = None
+        entries: list[bytes] = []
+        later: list[Effect] = []
+        wrote = False
+        for event in events:
+            for effect in self.machine.handle(event, self._clock.now()):
+                match effect:
+                    case Journal(entry):
+                        entries.append(entry)
+                    case Append(changes):
+                        self._log.stage(changes)  # the next event of this step reads it
+                        wrote = True
+                    case Wake(at_ms):
+                        self._wake_ms = at_ms
+                    case _:
+                        later.append(effect)
+        if entries or wrote:
+            await trio.to_thread.run_sync(self._write, entries)
+        for effect in later:
+            await self._do(effect, nursery)
+        if wrote:
+            changed, self.changed = self.changed, trio.Event()
+            changed.set()
+
+    def _write(self, entries: list[bytes]) -> None:
+        if entries:
+            self._journal.append(entries)
+        self._log.flush()
+
+    async def _do(self, effect: Effect, nursery: trio.Nursery) -> None:
+        match effect:
+            case Publish(channel, data):
+                await self._publish(channel, data)
+            case Infer(task_id, capability, input_bytes):
+                nursery.start_soon(self._infer, task_id, capability, input_bytes)
+            case Relayed(token, word):
+                self._answer(token, word)
+            case Reply(token, task_id):
+                self._answer(token, task_id)
+            case Refuse(token, status, code, message):
+                self._answer(token, RequestRefused(status, code, message))
+            case Halt(reason):
+                raise SignedElsewhere(reason)
+            case Journal() | Append() | Wake():
+                raise AssertionError("done before")
+
+    def _answer(self, token: Token, outcome: Word | TaskId | RequestRefused) -> None:
+        waiter = self._waiters.get(token)
+        if waiter is not None:
+            waiter.outcome = outcome
+            waiter.done.set()
+
+    async def _infer(self, task_id: TaskId, capability: Capability, input_bytes: bytes) -> None:
+        result: Result | None = None
+        try:
+            result = await self._inference.infer(capability, input_bytes)
+        except InferenceFailed as error:
+            logger.warning("no answer for task %s: %s", task_id[:4].hex(), error)
+        await self.tell(Inferred(task_id, result))

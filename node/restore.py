@@ -1,0 +1,42 @@
+"""Making the database agree with the signing journal, which alone decides what we have said."""
+
+from collections.abc import Iterable
+
+from consensus.incremental import fold
+from consensus.log import has_record
+from node.core.own import entry_changes, find_slot, read_entry
+from node.errors import StoreDamaged
+from node.ports import Log
+from protocol.errors import ProtocolError
+from protocol.params import Network
+from protocol.record import open_record
+
+
+def restore(log: Log, entries: Iterable[bytes], network: Network) -> int:
+    """Put every record of the journal that the database lacks back into it.
+
+    Args:
+        log: The rows; flushed before this returns.
+        entries: The journal, oldest first.
+        network: Whose records they are.
+
+    Returns:
+        The date of our newest record, Unix milliseconds; 0 if there is none.
+
+    Raises:
+        StoreDamaged: An entry is whole, but not what this program wrote.
+    """
+    newest_ms = 0
+    for number, data in enumerate(entries):
+        try:
+            entry = read_entry(data, network.params)
+            record = open_record(entry.record, network)
+        except ProtocolError as error:
+            raise StoreDamaged(f"journal entry {number}: {error}") from error
+        newest_ms = max(newest_ms, record.created_ms)
+        if not has_record(log, record.record_id):
+            log.stage(fold(log, [record], network).changes)
+        if any(find_slot(log, slot) is None for slot in entry.slots):
+            log.stage(entry_changes(entry, record.record_id))
+    log.flush()
+    return newest_ms
