@@ -19,8 +19,8 @@ from node.store.overlay import Overlay
 
 # Blocks that were read and unpacked. A guess: the index and the newest records of a busy network.
 CACHE_BYTES_MAX = 8 << 20
-# Rows in memory before they become a table; two such buffers live at a time. Measured: a half or a
-# quarter of it saves 5 MiB and makes writing cost nearly twice as much, for tables merge more often.
+# Rows in memory before they become a table; two such buffers live at a time. Measured: half of it
+# saves 5 MiB and makes writing cost half as much again, for tables are merged more often.
 WRITE_BUFFER_BYTES = 4 << 20
 # One key in a hundred that is not there still costs a read of a block; without it, all do.
 BLOOM_BITS_PER_KEY = 10
