@@ -1,0 +1,79 @@
+"""Full peer addresses: where a node can be dialled and who must answer there."""
+
+import re
+from dataclasses import dataclass
+
+from multiaddr import Multiaddr
+
+from protocol.errors import MarketError
+from protocol.ids import PeerId
+
+TEXT_BYTES_MAX = 256  # as in a Presence statement
+FIRST_PARTS = ("ip4", "ip6", "dns", "dns4", "dns6")
+PORT_MAX = 65_535
+HINT = "add /p2p/PEER_ID: the other node prints its full address"
+ED25519_ID_PREFIX = bytes.fromhex("002408011220")  # identity multihash of a 32-byte Ed25519 key
+ED25519_ID_BYTES = len(ED25519_ID_PREFIX) + 32
+UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - refused, never bound
+
+
+class BadAddress(MarketError):
+    """An address cannot be dialled as it is written; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """One place to dial and the identity that must answer.
+
+    Attributes:
+        text: The whole address in its canonical spelling.
+        peer_id: The identity at its end.
+        host: An IP address or a name.
+        port: The TCP port.
+    """
+
+    text: str
+    peer_id: PeerId
+    host: str
+    port: int
+
+
+def parse_address(text: str) -> PeerAddress:
+    """Read one full multiaddr, such as `/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...`.
+
+    Raises:
+        BadAddress: It is not one, lacks its peer id, or cannot be dialled.
+    """
+    shown = repr(text if len(text) <= TEXT_BYTES_MAX else text[:60] + "...")
+    if len(text.encode(errors="replace")) > TEXT_BYTES_MAX:
+        raise BadAddress(f"bad address {shown}: longer than {TEXT_BYTES_MAX} bytes")
+    if not text.startswith("/"):
+        raise BadAddress(f"bad address {shown}: {_advice(text)}")
+    try:
+        address = Multiaddr(text)
+        names = [part.name for part in address.protocols()]
+        values = {name: str(address.value_for_protocol(name)) for name in names}
+    except Exception as error:  # the multiaddr package raises what its codecs raise
+        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+    if "p2p" not in names:
+        raise BadAddress(f"bad address {shown}: {HINT}")
+    if len(names) != 3 or names[0] not in FIRST_PARTS or names[1:] != ["tcp", "p2p"]:
+        raise BadAddress(f"bad address {shown}: write it as /ip4/HOST/tcp/PORT/p2p/PEER_ID")
+    host, port = values[names[0]], int(values["tcp"])
+    if host in UNSPECIFIED:
+        raise BadAddress(f"bad address {shown}: {host} means any address; name the one to dial")
+    if not 1 <= port <= PORT_MAX:
+        raise BadAddress(f"bad address {shown}: port {port} is not within 1 to {PORT_MAX}")
+    if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
+        raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
+    return PeerAddress(str(address), PeerId(values["p2p"]), host, port)
+
+
+def _advice(text: str) -> str:
+    match = re.fullmatch(r"\[?([0-9A-Za-z.:_-]+?)\]?:(\d{1,5})", text)
+    if match is None:
+        return "write it as /ip4/HOST/tcp/PORT/p2p/PEER_ID"
+    host, port = match.groups()
+    is_ip4 = re.fullmatch(r"[0-9.]+", host) is not None
+    first = "ip6" if ":" in host else "ip4" if is_ip4 else "dns4"
+    return f"write it as /{first}/{host}/tcp/{port}/p2p/PEER_ID; {HINT}"

@@ -1,0 +1,199 @@
+"""Joining, against a dialer that lives in a dictionary and a clock that jumps."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+from trio.testing import MockClock
+
+from bootstrap.join import Connected, Joiner
+from bootstrap.peer_book import PeerBook, open_book
+from protocol.errors import MarketError
+from protocol.ids import PeerId
+from tests.bootstrap.peer_names import address, peer
+
+
+@dataclass(frozen=True)
+class Link:
+    peer_id: PeerId
+    outbound: bool = True
+
+
+@dataclass
+class FakeDialer:
+    """Reaches whoever is up, at once; others take a second to fail."""
+
+    up: set[str] = field(default_factory=set)
+    links: dict[PeerId, Link] = field(default_factory=dict)
+    dials: list[tuple[float, str]] = field(default_factory=list)
+
+    async def dial(self, address: str) -> PeerId:
+        self.dials.append((trio.current_time(), address))
+        if address not in self.up:
+            await trio.sleep(1)
+            raise MarketError(f"cannot reach {address}")
+        peer_id = PeerId(address.rpartition("/p2p/")[2])
+        self.links[peer_id] = Link(peer_id)
+        return peer_id
+
+    def peers(self) -> Sequence[Connected]:
+        return tuple(self.links.values())
+
+
+@dataclass
+class Scene:
+    dialer: FakeDialer = field(default_factory=FakeDialer)
+    book: PeerBook = field(default_factory=PeerBook)
+    saved: list[tuple[float, bytes]] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
+    save_error: OSError | None = None
+
+    async def save(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.save_error is not None:
+            raise self.save_error
+        self.saved.append((trio.current_time(), data))
+
+    def joiner(self) -> Joiner:
+        return Joiner(
+            own_id=peer(0),
+            dialer=self.dialer,
+            book=self.book,
+            save=self.save,
+            clock_ms=lambda: int(trio.current_time() * 1000),
+            dice=lambda: 0.5,
+            report=self.reports.append,
+        )
+
+
+async def run_for(joiner: Joiner, seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        await joiner.run()
+
+
+async def test_join__connects_to_what_is_configured_and_remembers_it(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(book=PeerBook([address(1)]))
+    scene.dialer.up.add(address(1))
+
+    await run_for(scene.joiner(), 15)
+
+    assert [text for _, text in scene.dialer.dials] == [address(1)]
+    assert (
+        scene.reports
+        == ["waiting for peers: tried 0 addresses, next try in 0 s", "connected to 1 peer"]
+        or scene.reports[-1] == "connected to 1 peer"
+    )
+    book, _ = open_book(scene.saved[-1][1])
+    assert [place.address for place in book.places()] == [address(1)]
+    assert book.places()[0].worked_ms > 0 or book.places()[0].learned_ms >= 0
+
+
+async def test_join__never_gives_up_and_never_storms(autojump_clock: MockClock) -> None:
+    scene = Scene(book=PeerBook([address(1)]))
+
+    await run_for(scene.joiner(), 3_600)
+
+    times = [time for time, _ in scene.dialer.dials]
+    assert len(times) >= 50
+    for start in times:
+        assert sum(start <= time < start + 60 for time in times) <= 10
+    assert any(
+        line.startswith("waiting for peers: tried 1 address, next try in") for line in scene.reports
+    )
+
+
+async def test_join__redials_after_a_loss(autojump_clock: MockClock) -> None:
+    scene = Scene(book=PeerBook([address(1)]))
+    scene.dialer.up.add(address(1))
+    joiner = scene.joiner()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(joiner.run)
+        await trio.sleep(120)
+        scene.dialer.links.clear()
+        joiner.look()
+        await trio.sleep(0.5)
+        assert len(scene.dialer.links) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_join__backs_off_from_a_peer_that_hangs_up_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(book=PeerBook([address(1)]))
+    scene.dialer.up.add(address(1))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scene.joiner().run)
+        for _ in range(600):
+            await trio.sleep(0.1)
+            scene.dialer.links.clear()
+        assert len(scene.dialer.dials) <= 10
+        nursery.cancel_scope.cancel()
+
+
+async def test_learn__dials_what_it_is_told_and_only_of_the_teller(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    scene.dialer.up.update({address(1), address(2), address(3)})
+    joiner = scene.joiner()
+    joiner.learn(peer(1), [address(1), address(2), "nonsense"])
+    joiner.learn(peer(0), [address(0)])
+
+    await run_for(joiner, 5)
+
+    assert {text for _, text in scene.dialer.dials} == {address(1)}
+
+
+async def test_learn__takes_a_bounded_number_of_addresses() -> None:
+    scene = Scene()
+
+    scene.joiner().learn(peer(1), [address(1, port) for port in range(4000, 4100)])
+
+    assert len(scene.book.places()) == 4
+
+
+async def test_join__saves_at_a_bounded_rate_and_once_more_at_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    joiner = scene.joiner()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(joiner.run)
+        for number in range(1, 96):
+            joiner.learn(peer(number), [address(number)])
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+    assert 9 <= len(scene.saved) <= 11
+    assert len(open_book(scene.saved[-1][1])[0].places()) == 95
+
+
+async def test_join__survives_a_disk_that_does_not_take_the_book(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(save_error=OSError("no space"))
+    scene.book.heard(address(1), 1)
+    joiner = scene.joiner()
+    joiner.learn(peer(2), [address(2)])
+
+    await run_for(joiner, 30)
+    scene.save_error = None
+    with suppress(trio.Cancelled):
+        await run_for(joiner, 30)
+
+    assert len(open_book(scene.saved[-1][1])[0].places()) == 2
+
+
+async def test_join__says_so_when_there_is_nobody_to_dial(autojump_clock: MockClock) -> None:
+    scene = Scene()
+
+    await run_for(scene.joiner(), 30)
+
+    assert scene.reports[0] == "waiting for peers: no address to dial; others can dial us"
+    assert len(scene.reports) <= 7
