@@ -1,0 +1,77 @@
+"""The web application in front of a Market.
+
+No `from __future__ import annotations` in this package's server modules: it would turn FastAPI's
+local types into query parameters without a word.
+"""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from node.errors import RequestRefused
+from node.ports import Market
+from node.rpc.guard import BODY_SECONDS, Guard, error_response
+from node.rpc.routes import build_router
+from node.rpc.schemas import ErrorBody
+from protocol.errors import MarketError
+
+_STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 500, 502, 503)
+_CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
+
+
+def create_app(
+    market: Market, *, token: str, port: int, body_seconds: float = BODY_SECONDS
+) -> ASGIApp:
+    """Build the application a server on `127.0.0.1:port` serves.
+
+    Args:
+        market: What every route asks.
+        token: The secret every request but GET /health must carry.
+        port: The real port, which `Host` and `Origin` must name.
+        body_seconds: How long a request body may take.
+    """
+    app = FastAPI(
+        title="AI Market node",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={status: {"model": ErrorBody} for status in _STATUSES},
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.include_router(build_router(market))
+    app.add_exception_handler(RequestRefused, _on_refused)
+    app.add_exception_handler(MarketError, _on_market_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+    return Guard(app, token=token, port=port, body_seconds=body_seconds)
+
+
+async def _on_refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestRefused)  # noqa: S101 - FastAPI types handlers loosely
+    return error_response(error.status, error.code, str(error))
+
+
+async def _on_market_error(_: Request, error: Exception) -> JSONResponse:
+    return error_response(503, "unavailable", f"{type(error).__name__}: {error}")
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    """Say where the request is wrong; never repeat what stood there."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])[:100]
+    return error_response(400, "bad_request", f"{where}: {first['msg']}")
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = _CODES.get(error.status_code, "error")
+    headers = dict(error.headers) if error.headers else None
+    return error_response(error.status_code, code, str(error.detail), headers)
+
+
+async def _on_bug(_: Request, __: Exception) -> JSONResponse:
+    return error_response(500, "internal", "a fault of this node; its log says more")

@@ -1,0 +1,104 @@
+"""The addresses a node answers at: each one calls one method of the Market."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from node.errors import RequestRefused
+from node.ports import Market, SubmitRequest
+from node.rpc.schemas import TASKS_SHOWN, CancelBody, Flag, Limit, StateName, SubmitBody
+from node.views import TaskView
+
+
+def build_router(market: Market) -> APIRouter:
+    """Return every route, bound to one market.
+
+    Answers are rendered from the views as they are: a response model would check our own data
+    again, field by field, on the node's only event loop.
+    """
+    router = APIRouter(default_response_class=JSONResponse)
+    _add_task_routes(router, market)
+    _add_node_routes(router, market)
+    return router
+
+
+def _add_task_routes(router: APIRouter, market: Market) -> None:
+    def task_or_refuse(task_id: str) -> TaskView:
+        task = market.find_task(task_id)
+        if task is None:
+            raise RequestRefused(404, "unknown_task", "this node knows no such task")
+        return task
+
+    @router.post("/tasks", status_code=201)
+    async def submit(body: SubmitBody) -> JSONResponse:
+        """Sign, store and publish a task."""
+        request = SubmitRequest(
+            text=body.text,
+            task_type=body.type,
+            seats=body.seats,
+            model=body.model,
+            request_id=body.request_id,
+        )
+        return JSONResponse({"task_id": await market.submit(request)}, status_code=201)
+
+    @router.get("/tasks")
+    async def tasks(
+        mine: Flag = False, state: StateName | None = None, limit: Limit = TASKS_SHOWN
+    ) -> JSONResponse:
+        """List the newest tasks first."""
+        found = market.tasks(mine=mine, state=state, limit=limit)
+        return JSONResponse([asdict(task) for task in found])
+
+    @router.get("/tasks/{task_id}")
+    async def task(task_id: str) -> JSONResponse:
+        """Show all that is known of one task."""
+        return JSONResponse(asdict(task_or_refuse(task_id)))
+
+    @router.post("/tasks/{task_id}/cancel")
+    async def cancel(task_id: str, body: CancelBody | None = None) -> JSONResponse:
+        """Stop caring for an own task, then show it."""
+        full_id = task_or_refuse(task_id).task_id
+        await market.cancel(full_id)
+        return JSONResponse(asdict(task_or_refuse(full_id)))
+
+
+def _add_node_routes(router: APIRouter, market: Market) -> None:
+    @router.get("/health")
+    async def health() -> JSONResponse:
+        """Say that this process serves; the one answer that needs no token."""
+        return JSONResponse({"ok": True})
+
+    @router.get("/ready")
+    async def ready() -> JSONResponse:
+        """Say whether this node can take part in full."""
+        status = market.status()
+        if not status.ready:
+            raise RequestRefused(503, "not_ready", status.waiting or "not ready yet")
+        return JSONResponse({"ready": True})
+
+    @router.get("/status")
+    async def status() -> JSONResponse:
+        """Show how this node is."""
+        return JSONResponse(asdict(market.status()))
+
+    @router.get("/peers")
+    async def peers() -> JSONResponse:
+        """List who is connected, or heard of."""
+        return JSONResponse([asdict(peer) for peer in market.peers()])
+
+    @router.get("/leaderboard")
+    async def leaderboard() -> JSONResponse:
+        """List the scores as this node computes them."""
+        return JSONResponse(_rows(asdict(market.leaderboard())["rows"]))
+
+    @router.get("/leaderboard/of/{peer}")
+    async def leaderboard_of(peer: str) -> JSONResponse:
+        """Ask a peer for the scores as it computes them."""
+        view = asdict(await market.leaderboard_of(peer))
+        return JSONResponse({"leaderboard": _rows(view.pop("rows")), **view})
+
+
+def _rows(rows: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    return list(rows)

@@ -1,0 +1,210 @@
+"""A Market without a network: it keeps the door's promises and remembers what was asked."""
+
+import hashlib
+from dataclasses import replace
+
+from node.errors import RequestRefused
+from node.ports import SubmitRequest
+from node.views import (
+    AnswerView,
+    AttemptView,
+    LeaderboardView,
+    PeerView,
+    StandingView,
+    StatusView,
+    TaskView,
+    WorkerView,
+)
+
+ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
+BOB = WorkerView("bob", "12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobB2")
+CAROLE = WorkerView("carole", "12D3KooWCaroleCaroleCaroleCaroleCaroleCaroleCar3")
+DIGEST = "ab" * 32
+TEXT_BYTES_MAX = 16 * 1024
+
+
+def a_task(task_id: str, text: str = "fine", submitter: WorkerView = ALICE) -> TaskView:
+    """Return a task nobody has answered."""
+    return TaskView(
+        task_id=task_id,
+        text=text,
+        task_type="sentiment",
+        model="cd" * 32,
+        submitter=submitter,
+        mine=submitter == ALICE,
+        created_ms=1_700_000_000_000,
+        seats=3,
+        quorum=2,
+        attempt=0,
+        state="open",
+        chain_state="open",
+        answer=None,
+        unreplicated=False,
+        cancelled=False,
+        waiting="3 of 3 sealed answers",
+        committed=(),
+        jurors=(),
+        missing=(BOB, CAROLE),
+        answers=(),
+        attempts=(AttemptView(task_id, 0, 3, "open"),),
+    )
+
+
+def decided(task: TaskView, answer: str = "positive") -> TaskView:
+    """Return the same task with three equal answers."""
+    workers = (ALICE, BOB, CAROLE)
+    return replace(
+        task,
+        state="final",
+        chain_state="final",
+        answer=answer,
+        waiting="",
+        committed=workers,
+        jurors=workers,
+        missing=(),
+        answers=tuple(
+            AnswerView(worker, answer, error=False, confidence=0.98, margin=0.9, agrees=True)
+            for worker in workers
+        ),
+        attempts=(AttemptView(task.task_id, 0, 3, "final"),),
+    )
+
+
+def a_standing(worker: WorkerView, points: int) -> StandingView:
+    """Return a row of the leaderboard."""
+    return StandingView(
+        worker_id=worker.worker_id,
+        points=points,
+        peer_id=worker.peer_id,
+        agreed=points,
+        dissented=0,
+        excused=0,
+        absent=0,
+        faults=0,
+        submitters=1,
+        reputation=0.5,
+    )
+
+
+def a_status() -> StatusView:
+    """Return a node that takes part in full."""
+    return StatusView(
+        worker_id="alice",
+        peer_id=ALICE.peer_id,
+        version="0.1.0",
+        network_id="0f" * 16,
+        addresses=(f"/ip4/127.0.0.1/tcp/4001/p2p/{ALICE.peer_id}",),
+        ready=True,
+        waiting="",
+        signing=True,
+        model="ready",
+        capabilities=("sentiment cdcd",),
+        peers=2,
+        capable={"sentiment": 2},
+        records=12,
+        tasks={"final": 1},
+        state_digest=DIGEST,
+        inference_queue=0,
+        counters={"dropped": 0},
+        uptime_s=5,
+    )
+
+
+class FakeMarket:
+    """Keeps tasks in a dictionary, oldest first; a test may change every public attribute.
+
+    Attributes:
+        known: The tasks by id.
+        requests: What was submitted, in order.
+        cancels: The ids that were cancelled.
+        decide_at_once: Whether a submitted task is final immediately.
+        failure: Raised by every method, if set.
+        standings: The rows of the leaderboard.
+        shown: The status.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, TaskView] = {}
+        self.requests: list[SubmitRequest] = []
+        self.cancels: list[str] = []
+        self.decide_at_once = False
+        self.failure: Exception | None = None
+        self.standings = (a_standing(ALICE, 2), a_standing(BOB, 1))
+        self.shown = a_status()
+        self.same_as_ours = True
+
+    async def submit(self, request: SubmitRequest) -> str:
+        """Keep a task."""
+        self._fail_if_told()
+        if len(request.text.encode()) > TEXT_BYTES_MAX:
+            raise RequestRefused(400, "text_too_long", f"more than {TEXT_BYTES_MAX} bytes")
+        self.requests.append(request)
+        seed = request.request_id or str(len(self.requests))
+        task_id = hashlib.sha256(seed.encode()).hexdigest()
+        known = self.known.get(task_id)
+        if known is not None and known.text != request.text:
+            raise RequestRefused(409, "request_id_reused", "that request id was another task")
+        task = a_task(task_id, request.text)
+        self.known[task_id] = decided(task) if self.decide_at_once else task
+        return task_id
+
+    async def cancel(self, task_id: str) -> None:
+        """Mark a task as cancelled."""
+        self._fail_if_told()
+        task = self.known.get(task_id)
+        if task is None:
+            raise RequestRefused(404, "unknown_task", "no such task")
+        if task.state == "final":
+            raise RequestRefused(409, "decided", "it is decided")
+        self.cancels.append(task_id)
+        self.known[task_id] = replace(task, cancelled=True)
+
+    def find_task(self, task_id: str) -> TaskView | None:
+        """Return a task by id or prefix."""
+        self._fail_if_told()
+        if len(task_id) < 8 or any(digit not in "0123456789abcdef" for digit in task_id):
+            raise RequestRefused(400, "bad_task_id", "a task id is 8 to 64 hex digits")
+        fitting = [known for known in self.known if known.startswith(task_id)]
+        if len(fitting) > 1:
+            raise RequestRefused(409, "ambiguous", "several tasks begin so")
+        return self.known[fitting[0]] if fitting else None
+
+    def tasks(self, *, mine: bool, state: str | None, limit: int) -> tuple[TaskView, ...]:
+        """Return the newest tasks first."""
+        self._fail_if_told()
+        found = [
+            task
+            for task in reversed(self.known.values())
+            if (task.mine or not mine) and state in (None, task.state)
+        ]
+        return tuple(found[:limit])
+
+    def leaderboard(self) -> LeaderboardView:
+        """Return the standings."""
+        self._fail_if_told()
+        return LeaderboardView(ALICE, self.standings, DIGEST, 12, same_as_ours=True)
+
+    async def leaderboard_of(self, peer: str) -> LeaderboardView:
+        """Answer for bob alone."""
+        self._fail_if_told()
+        if peer not in (BOB.worker_id, BOB.peer_id):
+            raise RequestRefused(404, "unknown_peer", "no such peer is connected")
+        return LeaderboardView(BOB, self.standings, DIGEST, 12, same_as_ours=self.same_as_ours)
+
+    def peers(self) -> tuple[PeerView, ...]:
+        """Return bob, connected, and carole, heard of."""
+        self._fail_if_told()
+        return (
+            PeerView("bob", BOB.peer_id, "/ip4/127.0.0.1/tcp/4002", True, True, True,
+                     ("sentiment cdcd",), 0, DIGEST),
+            PeerView("carole", CAROLE.peer_id, "", False, False, True, ("echo",), 1, "ef" * 32),
+        )  # fmt: skip
+
+    def status(self) -> StatusView:
+        """Return the status."""
+        self._fail_if_told()
+        return self.shown
+
+    def _fail_if_told(self) -> None:
+        if self.failure is not None:
+            raise self.failure
