@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from consensus.verdict import Evidence, State, SubmittedTask, Verdict, Vote, quorum_of
+from consensus.verdict import Evidence, State, SubmittedTask, Verdict, quorum_of
 from protocol.ids import PublicKey
-from protocol.statements import AnswerKind
+from protocol.statements import AnswerKind, Result
 
 # An answer backed by fewer seats is "unreplicated": one worker cannot agree with anybody.
 SCORED_SEATS_MIN = 3
@@ -68,33 +68,37 @@ def contribution_of(
     """
     if verdict.state is State.VOID:
         return Contribution(task.author, (), 1)
-    if task.task.seats < SCORED_SEATS_MIN:
-        return Contribution(task.author, (None,) * len(verdict.votes), 0)
+    votes = verdict.votes
+    if not votes or task.task.seats < SCORED_SEATS_MIN:
+        return Contribution(task.author, (None,) * len(votes), 0)
     is_final = verdict.state is State.FINAL
-    missing = any(vote.result is None and vote.committed for vote in verdict.votes)
-    closed = is_final or (missing and evidence.has_retry(task))
-    agreeing = [is_final and _opened(vote, verdict.answer) for vote in verdict.votes]
-    near_ties = sum(
-        1
-        for vote, agrees in zip(verdict.votes, agreeing, strict=True)
-        if agrees and vote.result is not None and vote.result.margin_ppm < near_tie_ppm
-    )
-    is_near_tie = near_ties >= (quorum_of(task.task.seats) + 1) // 2
+    agreed = [is_final and _opened(vote.result, verdict.answer) for vote in votes]
+    lost = Mark.DISSENTED
+    if is_final and not all(agreed):
+        near_ties = 0
+        for vote, agrees in zip(votes, agreed, strict=True):
+            if agrees and vote.result is not None and vote.result.margin_ppm < near_tie_ppm:
+                near_ties += 1
+        if near_ties >= (quorum_of(task.task.seats) + 1) // 2:
+            lost = Mark.EXCUSED
     marks: list[Mark | None] = []
-    for vote, agrees in zip(verdict.votes, agreeing, strict=True):
+    closed: bool | None = True if is_final else None  # None: not asked yet
+    for vote, agrees in zip(votes, agreed, strict=True):
         if agrees:
             marks.append(Mark.AGREED)
-        elif vote.result is None:
-            marks.append(Mark.ABSENT if closed and vote.committed else None)
-        elif is_final:
-            marks.append(Mark.EXCUSED if is_near_tie else Mark.DISSENTED)
+        elif vote.result is not None:
+            marks.append(lost if is_final else None)
+        elif vote.committed:
+            if closed is None:
+                closed = evidence.has_retry(task)
+            marks.append(Mark.ABSENT if closed else None)
         else:
             marks.append(None)
     return Contribution(task.author, tuple(marks), 0)
 
 
-def _opened(vote: Vote, value: bytes) -> bool:
-    if vote.result is None:
+def _opened(result: Result | None, value: bytes) -> bool:
+    if result is None:
         return False
-    answer = vote.result.answer
+    answer = result.answer
     return answer.kind is AnswerKind.VALUE and answer.value == value
