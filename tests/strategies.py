@@ -117,7 +117,7 @@ def mischief(draw: st.DrawFn, submitter: str, task: Task) -> Said:
             return stranger, a_jury(task_id, {worker: answer})
         case 4:  # the same words by somebody else: another task
             return stranger, task
-        case 5:  # a retry of somebody else's task
+        case 5 if task.attempt < NETWORK.params.attempts_max:  # a retry of another's task
             return stranger, retry_of(submitter, task)
         case 6:  # a second thought
             return worker, a_commit(worker, task_id, answer)
