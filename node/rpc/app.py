@@ -50,7 +50,7 @@ def create_app(
 
 
 async def _on_refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestRefused)  # noqa: S101 - FastAPI types handlers loosely
+    assert isinstance(error, RequestRefused)
     return error_response(error.status, error.code, str(error))
 
 
@@ -60,14 +60,14 @@ async def _on_market_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     """Say where the request is wrong; never repeat what stood there."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])[:100]
     return error_response(400, "bad_request", f"{where}: {first['msg']}")
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
     return error_response(error.status_code, code, str(error.detail), headers)

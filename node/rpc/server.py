@@ -108,8 +108,8 @@ async def _listen(host: str, port: int, or_free_port: bool) -> list[trio.SocketL
             logger.warning("RPC port %d is taken; a free one is used", port)
             return await _listen(host, 0, False)
         raise StartError(
-            f"RPC port {port} on {address} cannot be used ({error.strerror or error}); another node or "
-            f"program may hold it: give another --rpc-port, or 0 for any"
+            f"RPC port {port} on {address} cannot be used ({error.strerror or error}); another "
+            f"node or program may hold it: give another --rpc-port, or 0 for any"
         ) from error
 
 

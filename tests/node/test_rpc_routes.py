@@ -23,9 +23,7 @@ async def served(market: FakeMarket) -> AsyncIterator[httpx.AsyncClient]:
     async with trio.open_nursery() as nursery:
         url = await nursery.start(partial(serve_rpc, market, port=0, token=TOKEN))
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, trust_env=False, verify=False
-        ) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             yield client
         nursery.cancel_scope.cancel()
 

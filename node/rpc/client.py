@@ -1,0 +1,135 @@
+"""Talks to a node on this machine: small, synchronous, quick to import."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from node.errors import NotReachable, OperatorError, RequestRefused, UsageError
+from node.rpc.endpoint import Endpoint
+
+CONNECT_SECONDS = 30.0  # the slowest route asks a peer; connecting on loopback takes no time
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
+
+class AuthRefused(OperatorError):
+    """The node does not know our token, or refuses where we come from."""
+
+    exit_code = 77
+
+
+class TooLate(OperatorError):
+    """What was waited for did not come in time; it still may."""
+
+    exit_code = 75
+
+
+class Client:
+    """The routes of one node as methods; each returns the decoded JSON document.
+
+    Every method raises NotReachable if no node answers, AuthRefused if it does not accept us, and
+    RequestRefused with the node's own words for anything else it refuses.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, timeout_s: float = CONNECT_SECONDS) -> None:
+        self.endpoint = endpoint
+        self._timeout_s = timeout_s
+        parts = urlsplit(endpoint.url)
+        try:
+            port = parts.port or 80
+        except ValueError as error:
+            raise UsageError(f"{endpoint.url}: the port is wrong") from error
+        if parts.scheme != "http" or not parts.hostname:
+            raise UsageError(f"{endpoint.url}: an RPC URL looks like http://127.0.0.1:7461")
+        self._host, self._port = parts.hostname, port
+
+    def submit(self, **fields: object) -> Any:
+        """Submit a task; fields that are None are left to the node."""
+        body = {key: value for key, value in fields.items() if value is not None}
+        return self._call("POST", "/tasks", body)
+
+    def task(self, task_id: str) -> Any:
+        """Return one task."""
+        return self._call("GET", f"/tasks/{quote(task_id, safe='')}")
+
+    def tasks(self, *, mine: bool = False, state: str | None = None, limit: int = 50) -> Any:
+        """Return the newest tasks first."""
+        query: dict[str, object] = {"limit": limit}
+        if mine:
+            query["mine"] = "true"
+        if state is not None:
+            query["state"] = state
+        return self._call("GET", f"/tasks?{urlencode(query)}")
+
+    def cancel(self, task_id: str) -> Any:
+        """Stop caring for an own task."""
+        return self._call("POST", f"/tasks/{quote(task_id, safe='')}/cancel", {})
+
+    def leaderboard(self) -> Any:
+        """Return the node's own leaderboard, a list of rows."""
+        return self._call("GET", "/leaderboard")
+
+    def leaderboard_of(self, peer: str) -> Any:
+        """Return the leaderboard a peer of the node computes."""
+        return self._call("GET", f"/leaderboard/of/{quote(peer, safe='')}")
+
+    def peers(self) -> Any:
+        """Return who the node is connected to, or hears of."""
+        return self._call("GET", "/peers")
+
+    def status(self) -> Any:
+        """Return how the node is."""
+        return self._call("GET", "/status")
+
+    def health(self) -> Any:
+        """Return `{"ok": true}` if the node serves; needs no token."""
+        return self._call("GET", "/health")
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if self.endpoint.token:
+            headers["Authorization"] = f"Bearer {self.endpoint.token}"
+        raw: bytes | None = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            raw = json.dumps(body).encode()
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        try:
+            connection.request(method, path, body=raw, headers=headers)
+            response = connection.getresponse()
+            answer = response.read(ANSWER_BYTES_MAX)
+        except TimeoutError as error:
+            raise TooLate(
+                f"the node at {self.endpoint.url} did not answer within {self._timeout_s:g} s"
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NotReachable(self._absent()) from error
+        finally:
+            connection.close()
+        return self._read(response.status, answer)
+
+    def _read(self, status: int, answer: bytes) -> Any:
+        try:
+            document = json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise NotReachable(
+                f"what answers at {self.endpoint.url} is not a node (HTTP {status})"
+            ) from error
+        if status < 400:
+            return document
+        told = document if isinstance(document, dict) else {}
+        code = str(told.get("code", "error"))
+        message = str(told.get("message", f"HTTP {status}"))
+        if status in (401, 403):
+            raise AuthRefused(
+                f"the node at {self.endpoint.url} refused us: {message} "
+                f"(was it restarted? its token is new at each start)"
+            )
+        raise RequestRefused(status, code, message)
+
+    def _absent(self) -> str:
+        name = self.endpoint.node_id or "NAME"
+        return (
+            f"cannot reach a node at {self.endpoint.url} - is `aimarket-node --id {name}` running?"
+        )
