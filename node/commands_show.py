@@ -58,10 +58,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: 
 
 def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     """Print names and values below one another."""
-    listed = [(name, value) for name, value in pairs if value]
+    listed = [(printable(name), printable(value)) for name, value in pairs if value]
     width = max(len(name) for name, _ in listed)
     for name, value in listed:
-        print(f"{name.ljust(width)}  {printable(value)}")
+        print(f"{name.ljust(width)}  {value}")
 
 
 def show_task(task: Row) -> None:

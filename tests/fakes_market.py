@@ -129,7 +129,7 @@ class FakeMarket:
         self.cancels: list[str] = []
         self.decide_at_once = False
         self.failure: Exception | None = None
-        self.standings = (a_standing(ALICE, 2), a_standing(BOB, 1))
+        self.standings: tuple[StandingView, ...] = (a_standing(ALICE, 2), a_standing(BOB, 1))
         self.shown = a_status()
         self.same_as_ours = True
 

@@ -35,11 +35,11 @@ class Client:
     def __init__(self, endpoint: Endpoint, *, timeout_s: float = CONNECT_SECONDS) -> None:
         self.endpoint = endpoint
         self._timeout_s = timeout_s
-        parts = urlsplit(endpoint.url)
         try:
+            parts = urlsplit(endpoint.url)
             port = parts.port or 80
         except ValueError as error:
-            raise UsageError(f"{endpoint.url}: the port is wrong") from error
+            raise UsageError(f"{endpoint.url}: not a URL with a port ({error})") from error
         if parts.scheme != "http" or not parts.hostname:
             raise UsageError(f"{endpoint.url}: an RPC URL looks like http://127.0.0.1:7461")
         self._host, self._port = parts.hostname, port
@@ -103,7 +103,7 @@ class Client:
             raise TooLate(
                 f"the node at {self.endpoint.url} did not answer within {self._timeout_s:g} s"
             ) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise NotReachable(self._absent()) from error
         finally:
             connection.close()
