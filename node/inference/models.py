@@ -3,6 +3,7 @@
 import importlib.resources
 import importlib.util
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -37,15 +38,15 @@ def find_model_dir(reference: str | None, *, downloads_dir: Path) -> Path:
     return model_dir
 
 
-def require_libraries() -> None:
+def require_libraries(libraries: Sequence[str] = ML_LIBRARIES) -> None:
     """Refuse to start a model task type where its libraries are not installed.
 
     Cheap: looks for them without importing them.
 
     Raises:
-        StartError: torch or transformers is missing.
+        StartError: One of them is missing.
     """
-    for library in ML_LIBRARIES:
+    for library in libraries:
         if importlib.util.find_spec(library) is None:
             raise StartError(f"{library} is not installed; run: pip install 'aimarket[ml]'")
 

@@ -78,6 +78,7 @@ class InferenceService:
 
     One batch is with the worker, the rest waits in one bounded queue. When the worker is lost,
     whatever waits fails at once: another worker of the network answers sooner than a restart.
+    `changed` is called, and must not wait, whenever `capabilities` or the state may be new.
     """
 
     def __init__(
@@ -123,9 +124,11 @@ class InferenceService:
         """Return a task type with the model this node serves, once `run` has started.
 
         Raises:
-            RequestRefused: The type is not enabled here.
+            RequestRefused: The type is not enabled here, or `run` has not started.
         """
         self._find(task_type)
+        if task_type not in self._served:
+            raise RequestRefused(503, "starting", "the models are not known yet")
         return self._served[task_type]
 
     async def infer(self, capability: Capability, input_bytes: bytes) -> Result:
@@ -180,10 +183,8 @@ class InferenceService:
         except* ProcessFailed as lost:
             why = str(_first(lost))
             logger.warning("the inference worker was lost: %s", why)
-            was_ready = bool(self._ready)
             self._lose(why)
-            if was_ready:
-                self._changed()
+            self._changed()
         return batch_count > 0
 
     async def _load(self, process: ModelProcess) -> None:

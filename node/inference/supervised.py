@@ -1,5 +1,6 @@
 """One worker process, seen from the node: started, asked, and always reaped."""
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,8 @@ from node.inference.frames import (
 )
 from protocol.statements import Answer, AnswerKind, Result
 
-COMMAND = (sys.executable, "-m", "node.inference.worker")
+# `-P`: a folder called `node` where the operator happens to stand must not be taken for ours.
+COMMAND = (sys.executable, "-P", "-m", "node.inference.worker")
 CHUNK_BYTES = 65_536
 COMPLAINT_BYTES_MAX = 4096  # how much of the worker's last words is kept
 ERROR_KIND_BYTES_MAX = 64
@@ -145,7 +147,13 @@ class ModelProcess:
 async def model_process(*, answer_bytes_max: int) -> AsyncIterator[ModelProcess]:
     """Lend a new worker process; kill and reap it at the end, however that comes."""
     process = await trio.lowlevel.open_process(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=worker_environment(),
+        # Ctrl-C in a terminal is for the node, which then ends the worker itself.
+        start_new_session=True,
     )
     try:
         yield ModelProcess(process, answer_bytes_max=answer_bytes_max)
@@ -155,6 +163,12 @@ async def model_process(*, answer_bytes_max: int) -> AsyncIterator[ModelProcess]
             await process.wait()
             for pipe in _pipes(process):
                 await pipe.aclose()
+
+
+def worker_environment() -> dict[str, str]:
+    """Return our environment, and the folders we import from, so that both import the same."""
+    folders = [folder for folder in sys.path if folder]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def _pipes(process: trio.Process) -> tuple[SendStream, ReceiveStream, ReceiveStream]:

@@ -49,6 +49,11 @@ def tricky() -> FoundTaskType:
     return load_task_type("tricky", f"{MODULE}:TRICKY")
 
 
+def tricky_model() -> FoundTaskType:
+    """Return a type that needs a model and never reads it."""
+    return load_task_type("tricky-model", f"{MODULE}:TRICKY_MODEL")
+
+
 class Watched:
     """A running service, and how to wait for what it becomes."""
 
@@ -71,8 +76,8 @@ class Watched:
         while not self.service.capabilities():
             await self._changed.wait()
 
-    async def wait_lost(self) -> None:
-        while self.service.capabilities():
+    async def wait_error(self, words: str) -> None:
+        while words not in self.service.status.last_error:
             await self._changed.wait()
 
     async def ask(self, task_type: str, text: str) -> Result:
@@ -145,3 +150,4 @@ class TrickyTaskType:
 
 
 TRICKY = TrickyTaskType()
+TRICKY_MODEL = TrickyTaskType(name="tricky-model", needs_model=True, max_length=256)

@@ -13,7 +13,7 @@ import pytest
 
 from node.errors import StartError
 from node.inference.model_digest import check_model_dir, listed_files_only, model_digest
-from node.inference.models import default_model_dir, find_model_dir
+from node.inference.models import default_model_dir, find_model_dir, require_libraries
 from tests.node.inference_builders import CONFIG, WEIGHTS, a_model_dir
 
 
@@ -186,6 +186,12 @@ def test_listed_files_only__hides_what_the_digest_does_not_cover(tmp_path: Path)
 def test_find_model_dir__says_there_is_no_model_at_a_path(tmp_path: Path, reference: str) -> None:
     with pytest.raises(StartError, match="no model at"):
         find_model_dir(reference, downloads_dir=tmp_path)
+
+
+def test_require_libraries__says_what_to_install() -> None:
+    require_libraries()
+    with pytest.raises(StartError, match=r"pip install 'aimarket\[ml\]'"):
+        require_libraries(["no_such_library"])
 
 
 def test_find_model_dir__returns_the_embedded_or_the_given_directory(tmp_path: Path) -> None:

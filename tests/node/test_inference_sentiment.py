@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 from safetensors.torch import load_file, save_file
 
 from node.errors import InferenceFailed, StartError
 from node.inference.models import default_model_dir
 from node.inference.sentiment import SENTIMENT
-from node.inference.service import InferenceService, WorkerState
+from node.inference.service import InferenceService
 from node.inference.task_type import BAD_INPUT, Runner
 from protocol.statements import AnswerKind, Result
-from tests.node.inference_builders import LIMITS, Watched, a_running_service, sentiment
+from tests.node.inference_builders import LIMITS, a_running_service, sentiment
 
 PLAIN = (
     ("This movie was great!", b"positive"),
@@ -113,20 +112,6 @@ def test_open__refuses_weights_that_lack_a_part(copied: Path) -> None:
 
     with pytest.raises(StartError, match=r"classifier\.weight"):
         SENTIMENT.open(copied)
-
-
-async def test_service__refuses_a_model_that_changed_after_the_start(copied: Path) -> None:
-    watched = Watched([sentiment()], copied, LIMITS)
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(watched.service.run)
-            (copied / "tokenizer_config.json").write_bytes(b"{}")
-            while "have changed" not in watched.service.status.last_error:
-                await trio.testing.wait_all_tasks_blocked(0.01)
-            nursery.cancel_scope.cancel()
-
-    assert watched.service.status.state is WorkerState.RESTARTING
-    assert watched.service.capabilities() == ()
 
 
 async def test_run__refuses_an_unsafe_model_before_it_has_started(copied: Path) -> None:

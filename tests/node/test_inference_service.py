@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
@@ -11,17 +12,20 @@ import trio
 import trio.testing
 
 from node.errors import InferenceFailed, RequestRefused, StartError
+from node.inference.model_digest import model_digest
 from node.inference.service import InferenceService, WorkerState
-from node.inference.supervised import COMMAND
+from node.inference.supervised import COMMAND, worker_environment
 from node.inference.waiting import BATCH_INPUTS_MAX
 from protocol.statements import Answer, AnswerKind, Capability
 from tests.node.inference_builders import (
     LIMITS,
     Watched,
+    a_model_dir,
     a_running_service,
     echo,
     sentiment,
     tricky,
+    tricky_model,
 )
 
 TRICKY = Capability("tricky", b"")
@@ -83,7 +87,7 @@ async def test_service__notices_an_idle_worker_that_dies() -> None:
         first_pid = node.service.status.worker_pid
         assert first_pid is not None
         os.kill(first_pid, signal.SIGKILL)
-        await node.wait_lost()
+        await node.wait_error("code -9")
         await node.wait_ready()
 
         assert node.service.status.worker_pid != first_pid
@@ -152,13 +156,28 @@ async def test_run__leaves_no_process_behind_even_in_the_middle_of_a_run() -> No
 
 
 async def test_worker__ends_with_its_node() -> None:
-    process = await trio.lowlevel.open_process(COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    process = await trio.lowlevel.open_process(
+        COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=worker_environment()
+    )
     assert process.stdin is not None
 
     await process.stdin.aclose()
 
     with trio.fail_after(10):
         assert await process.wait() == 0
+
+
+async def test_service__refuses_a_model_that_changed_since_the_start(tmp_path: Path) -> None:
+    model_dir = a_model_dir(tmp_path)
+    async with a_running_service(tricky_model(), model_dir=model_dir) as node:
+        capability = node.service.default_capability("tricky-model")
+        (model_dir / "tokenizer.json").write_bytes(b"[]")
+        with pytest.raises(InferenceFailed):
+            await node.service.infer(capability, b"crash")
+        await node.wait_error("have changed since the node started")
+
+        assert capability.model_digest != model_digest(model_dir, 256)
+        assert node.service.capabilities() == ()
 
 
 async def test_run__refuses_a_model_type_without_a_model() -> None:
@@ -179,6 +198,13 @@ def test_encode__refuses_what_no_worker_would_answer(text: str, code: str) -> No
         service.encode("echo", text)
 
     assert caught.value.code == code
+
+
+def test_default_capability__is_not_known_before_the_start() -> None:
+    service = InferenceService(task_types=[echo()], model_dir=None, limits=LIMITS)
+
+    with pytest.raises(RequestRefused, match="not known yet"):
+        service.default_capability("echo")
 
 
 def test_encode__takes_the_longest_text_and_names_unknown_types() -> None:
