@@ -1,0 +1,104 @@
+"""What one operator chose, checked before anything is opened."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.addresses import BadAddress, parse_address
+from node.errors import UsageError
+from protocol.errors import Malformed
+from protocol.params import GENESIS_BYTES, PUBLIC_GENESIS, Network, NetworkParams, network_of
+
+DEFAULT_LISTEN_PORT = 7460
+DEFAULT_LISTEN = f"/ip4/0.0.0.0/tcp/{DEFAULT_LISTEN_PORT}"
+DEFAULT_TASK_TYPES = ("sentiment", "echo")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A node's choices.
+
+    Attributes:
+        node_id: Its nickname, and the name of its directory.
+        directory: Where it keeps everything.
+        key_file: Where its key is; None for the directory.
+        network: Which network it belongs to.
+        bootstrap: Full multiaddrs to dial first.
+        listen: Multiaddrs to listen on; None for the default, whose port may give way.
+        announce: Multiaddrs to be known by; empty to find out.
+        rpc_port: Where the local user is served; None for the default, which may give way.
+        task_types: What it runs, the default type first.
+        model: A directory or a hub id; None for the embedded model.
+        seats: Seats of a task whose user names none.
+    """
+
+    node_id: str
+    directory: Path
+    key_file: Path | None
+    network: Network
+    bootstrap: tuple[str, ...]
+    listen: tuple[str, ...] | None
+    announce: tuple[str, ...]
+    rpc_port: int | None
+    task_types: tuple[str, ...]
+    model: str | None
+    seats: int
+
+
+def check_node_id(node_id: str) -> str:
+    """Return a nickname that can also name a directory.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not _ID.fullmatch(node_id):
+        need = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
+        raise UsageError(f"--id {node_id!r}: need {need}")
+    return node_id
+
+
+def check_bootstrap(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses in the form they are dialled in.
+
+    Raises:
+        UsageError: One is not a full multiaddr.
+    """
+    try:
+        return tuple(parse_address(address).text for address in addresses)
+    except BadAddress as error:
+        raise UsageError(f"--bootstrap: {error}") from error
+
+
+def make_network(*, name: str | None, genesis: str | None) -> Network:
+    """Return the network of a name and a genesis in hex; without either, the public one.
+
+    Raises:
+        UsageError: A name without a genesis, or one of them is malformed.
+    """
+    if genesis is None:
+        if name is not None:
+            raise UsageError("--network-name: a network of one's own needs --network-genesis")
+        return network_of(NetworkParams())
+    try:
+        raw = bytes.fromhex(genesis) if genesis.isascii() else b""
+        if len(raw) != GENESIS_BYTES or raw == PUBLIC_GENESIS:
+            raise ValueError
+        return network_of(NetworkParams(genesis=raw, name=name or "private"))
+    except Malformed as error:
+        raise UsageError(f"--network-name: {error}") from error
+    except ValueError:
+        need = f"need {2 * GENESIS_BYTES} hex digits of your own, such as `openssl rand -hex 16`"
+        raise UsageError(f"--network-genesis {genesis!r}: {need}") from None
+
+
+def check_seats(seats: int, network: Network) -> int:
+    """Return the default number of seats.
+
+    Raises:
+        UsageError: It is even, or out of range.
+    """
+    most = network.params.seats_max
+    if not 1 <= seats <= most or seats % 2 == 0:
+        raise UsageError(f"--seats {seats}: need an odd number from 1 to {most}")
+    return seats

@@ -1,0 +1,301 @@
+"""The composition root: opens the doors of one node, ties them together, and closes them again."""
+
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import trio
+
+from bootstrap.join import Joiner
+from bootstrap.peer_book import open_book
+from node.clock import Clock
+from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
+from node.core.effects import Channel
+from node.core.events import CapabilitiesChanged, Listening, Started
+from node.core.machine import Machine
+from node.core.settings import Settings
+from node.errors import StartError
+from node.gate import RecordGate
+from node.inference.models import find_model_dir, require_libraries
+from node.inference.registry import choose_task_types, find_task_types
+from node.inference.service import InferenceLimits, InferenceService
+from node.keys import NodeKey, load_key
+from node.loop import Loop
+from node.market import Doors, NodeMarket
+from node.names import peer_id_of
+from node.net.host import NetHost
+from node.net.sockets import check_free, read_multiaddr
+from node.ports import Net
+from node.restore import restore
+from node.rpc.server import serve_rpc
+from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
+from node.store.files import replace_file
+from node.store.open import Store, open_store
+from node.sync import Sync
+from protocol.ids import PeerId
+from protocol.params import NetworkParams, network_of
+from protocol.topics import topics_of
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+logger = logging.getLogger(__name__)
+
+PEER_BOOK_NAME = "peers"
+LEARN_EVERY_S = 10.0
+LEARN_AUTHORS_MAX = 64
+GOODBYE_S = 0.5  # for the last presence to reach the wire
+VERSION = version("aimarket")
+
+
+async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
+    """Run one node until it is told to stop.
+
+    Args:
+        config: What the operator chose.
+        say: Tells the operator a line worth keeping: addresses, and what to do next.
+
+    Raises:
+        OperatorError: What the operator can mend, in one line.
+        StoreError: The disk failed.
+    """
+    key = load_key(config.directory, key_file=config.key_file)
+    store = open_store(
+        config.directory,
+        network_id=config.network.network_id,
+        public_key=key.signer.public_key,
+        nickname=config.node_id,
+    )
+    try:
+        await _Node(config, key, store, say).run()
+    finally:
+        store.close()
+
+
+class _Node:
+    """The parts of one node, from its constructor on; nothing runs before `run`."""
+
+    def __init__(
+        self, config: Config, key: NodeKey, store: Store, say: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._key = key
+        self._store = store
+        self._say = say
+        self._joining = ""
+        self._capable = trio.Event()
+        network = config.network
+        self._topics = topics_of(network.network_id)
+        newest_ms = restore(store.log, store.journal_entries, network)
+        self._machine = Machine(
+            signer=key.signer,
+            network=network,
+            rows=store.log,
+            dice=os.urandom,
+            settings=Settings(default_seats=config.seats),
+            alias=config.node_id,
+            agent=f"aimarket/{VERSION}",
+            last_created_ms=newest_ms,
+        )
+        self._clock = Clock()
+        self._inference = self._open_inference()
+        self._loop = Loop(
+            machine=self._machine,
+            log=store.log,
+            journal=store.journal,
+            publish=self._publish,
+            inference=self._inference,
+            clock=self._clock,
+        )
+        self._sync = Sync(
+            loop=self._loop,
+            log=store.log,
+            net=lambda: self._net,
+            network=network,
+            topics=self._topics,
+            live_presences=lambda: self._machine.live_presences(self._clock.now()),
+            signing_allowed=key.fresh,
+        )
+        answerers = self._sync.answerers()
+        answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
+        self._host = NetHost(
+            seed=key.seed,
+            listen=config.listen or (self._default_listen(),),
+            announce=config.announce,
+            topics=(self._topics.records, self._topics.presence),
+            gate=RecordGate(loop=self._loop, log=store.log, network=network, topics=self._topics),
+            answerers=answerers,
+            watcher=self._watch,
+        )
+        self._net: Net = self._host
+        self._joiner = self._open_joiner()
+        self._market = NodeMarket(
+            Doors(
+                machine=self._machine,
+                loop=self._loop,
+                log=store.log,
+                net=self._net,
+                inference=self._inference,
+                sync=self._sync,
+                network=network,
+                topics=self._topics,
+                clock=self._clock,
+                counters=self._host.stats,
+                joining=lambda: self._joining,
+                has_bootstrap=bool(config.bootstrap),
+                default_type=config.task_types[0],
+                version=VERSION,
+            )
+        )
+
+    async def run(self) -> None:
+        """Open for business, until a signal says otherwise."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                await self._loop.tell(Started())
+                await nursery.start(self._host.run)
+                await nursery.start(self._loop.run)
+                await nursery.start(self._sync.run)
+                await nursery.start(self._inference.run)
+                nursery.start_soon(self._tell_capabilities)
+                nursery.start_soon(self._learn_addresses)
+                await self._loop.tell(Listening(self._net.addresses()))
+                await nursery.start(self._joiner.run)
+                rpc = await nursery.start(self._serve_rpc)
+                self._introduce(rpc.url)
+                try:
+                    async for _ in signals:
+                        break
+                    nursery.start_soon(_force_on_signal, signals)
+                    logger.info("stopping")
+                    with trio.move_on_after(GOODBYE_S):
+                        await self._loop.stop()
+                finally:
+                    remove_rpc_file(self._config.directory / FILE_NAME, rpc)
+                nursery.cancel_scope.cancel()
+
+    def _open_inference(self) -> InferenceService:
+        config = self._config
+        chosen = choose_task_types(config.task_types, find_task_types())
+        model_dir = None
+        if any(one.task_type.needs_model for one in chosen):
+            require_libraries()
+            model_dir = find_model_dir(config.model, downloads_dir=config.directory / "models")
+        elif config.model is not None:
+            raise StartError(f"--model {config.model}: no task type of this node needs a model")
+        params = config.network.params
+        return InferenceService(
+            task_types=chosen,
+            model_dir=model_dir,
+            limits=InferenceLimits(
+                input_bytes_max=params.input_bytes_max, answer_bytes_max=params.answer_bytes_max
+            ),
+            changed=self._note_capable,
+        )
+
+    def _open_joiner(self) -> Joiner:
+        path = self._config.directory / PEER_BOOK_NAME
+        data = path.read_bytes() if path.exists() else b""
+        book, damage = open_book(data, self._config.bootstrap)
+        if damage:
+            logger.warning("%s", damage)
+
+        async def save(encoded: bytes) -> None:
+            await trio.to_thread.run_sync(replace_file, path, encoded)
+
+        return Joiner(
+            own_id=peer_id_of(self._key.signer.public_key),
+            dialer=self._net,
+            book=book,
+            save=save,
+            clock_ms=lambda: self._clock.now().wall_ms,
+            dice=random.random,
+            report=self._report_joining,
+        )
+
+    def _default_listen(self) -> str:
+        """Return the default address, or any free port if another node has it."""
+        try:
+            check_free(read_multiaddr(DEFAULT_LISTEN))
+        except StartError:
+            self._say(f"port {DEFAULT_LISTEN_PORT} is taken; listening on a free one instead")
+            return DEFAULT_LISTEN.replace(str(DEFAULT_LISTEN_PORT), "0")
+        return DEFAULT_LISTEN
+
+    async def _publish(self, channel: Channel, data: bytes) -> None:
+        topics = self._topics
+        topic = topics.records if channel is Channel.RECORDS else topics.presence
+        await self._net.publish(topic, data)
+
+    async def _answer_leaderboard(self, peer_id: PeerId, request: bytes) -> bytes:
+        return await self._market.answer_leaderboard(peer_id, request)
+
+    def _watch(self, peer_id: PeerId, here: bool) -> None:
+        self._sync.watch(peer_id, here)
+        if not here:
+            self._joiner.look()
+
+    def _report_joining(self, line: str) -> None:
+        self._joining = line
+        logger.info("%s", line)
+
+    def _note_capable(self) -> None:
+        self._capable.set()
+
+    async def _tell_capabilities(self) -> None:
+        while True:
+            await self._loop.tell(CapabilitiesChanged(self._inference.capabilities()))
+            await self._capable.wait()
+            self._capable = trio.Event()
+
+    async def _learn_addresses(self) -> None:
+        """Remember where live authors say they can be dialled."""
+        while True:
+            await trio.sleep(LEARN_EVERY_S)
+            live = list(self._machine.presences.live(self._clock.now().ms).items())
+            for author, heard in random.sample(live, min(len(live), LEARN_AUTHORS_MAX)):
+                if heard.presence is not None:
+                    self._joiner.learn(peer_id_of(author), heard.presence.addresses)
+
+    async def _serve_rpc(self, *, task_status: "TaskStatus[RpcFile]") -> None:
+        config, token = self._config, new_token()
+        async with trio.open_nursery() as nursery:
+            serve = partial(serve_rpc, self._market, token=token)
+            if config.rpc_port is None:
+                url = await nursery.start(partial(serve, or_free_port=True))
+            else:
+                url = await nursery.start(partial(serve, port=config.rpc_port))
+            content = RpcFile(url, token, os.getpid(), config.node_id)
+            write_rpc_file(config.directory / FILE_NAME, content)
+            task_status.started(content)
+
+    def _introduce(self, url: str) -> None:
+        config = self._config
+        addresses = self._net.addresses()
+        self._say(f"{config.node_id} is {self._net.peer_id}")
+        for address in addresses:
+            self._say(f"listening on {address}")
+        self._say(f"local RPC at {url} (token in {config.directory / FILE_NAME})")
+        if addresses:
+            params = config.network.params
+            network = ""
+            if config.network != network_of(NetworkParams()):
+                network = f" --network-genesis {params.genesis.hex()} --network-name {params.name}"
+            command = f"aimarket-node --bootstrap {_widest(addresses)} --id NAME{network}"
+            self._say(f"on the next machine run: {command}")
+
+
+async def _force_on_signal(signals: "trio.abc.ReceiveChannel[int]") -> None:
+    async for _ in signals:
+        logger.error("stopped by force; what was published is on disk all the same")
+        os._exit(3)
+
+
+def _widest(addresses: tuple[str, ...]) -> str:
+    """Return the address another machine is most likely to reach."""
+    return next((a for a in addresses if "/127." not in a and "/::1/" not in a), addresses[0])

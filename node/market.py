@@ -1,0 +1,289 @@
+"""The node as its local user sees it: submits through the loop, reads from the log."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from consensus import layout
+from consensus.leaderboard import Standing, leaderboard
+from consensus.log import (
+    faults_of,
+    find_task,
+    newest_tasks,
+    pairs_of,
+    record_count,
+    state_digest,
+    task_counts,
+)
+from consensus.verdict import SubmittedTask
+from node.clock import Clock
+from node.core.machine import Machine
+from node.core.own import is_cancelled
+from node.errors import NetError, RequestRefused
+from node.exchange import pack_board, read_board
+from node.inference.service import InferenceService, WorkerState
+from node.loop import Loop
+from node.names import alias_of, peer_id_of, worker_view
+from node.ports import Log, Net, Peer, SubmitRequest
+from node.show import STATE_NAMES, capability_text, standing_view, standing_views, task_view
+from node.sync import Sync
+from node.views import LeaderboardView, PeerView, StatusView, TaskView
+from protocol.errors import ProtocolError
+from protocol.ids import PeerId, PublicKey, TaskId
+from protocol.params import Network
+from protocol.statements import Capability
+from protocol.topics import Topics
+
+REQUEST_ID_CHARS_MAX = 200
+TASKS_SHOWN_MAX = 1_000
+TASKS_SEARCHED_MAX = 20_000  # a filtered listing looks at no more than these
+PREFIX_DIGITS_MIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What a node is made of, as far as its user can see it."""
+
+    machine: Machine
+    loop: Loop
+    log: Log
+    net: Net
+    inference: InferenceService
+    sync: Sync
+    network: Network
+    topics: Topics
+    clock: Clock
+    counters: Callable[[], dict[str, int]]
+    joining: Callable[[], str]
+    has_bootstrap: bool
+    default_type: str
+    version: str
+
+
+class NodeMarket:
+    """Implements `node.ports.Market`."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._started_s = trio.current_time()
+        self._board: tuple[bytes, tuple[Standing, ...]] = (b"", ())
+
+    async def submit(self, request: SubmitRequest) -> str:
+        """Sign and store a task, then return its id in hex."""
+        doors = self._doors
+        name = request.task_type or doors.default_type
+        input_bytes = doors.inference.encode(name, request.text)
+        capability = doors.inference.default_capability(name)
+        if request.model is not None:
+            capability = Capability(name, _hex(request.model, "model", 32))
+        request_id = secrets.token_hex(16) if request.request_id is None else request.request_id
+        if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
+            limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
+            raise RequestRefused(400, "bad_request_id", f"request_id: {len(request_id)}, {limit}")
+        task_id = await doors.loop.submit(request_id, capability, input_bytes, request.seats)
+        return task_id.hex()
+
+    async def cancel(self, task_id: str) -> None:
+        """Stop caring for an own task."""
+        found = self._resolve(task_id)
+        if found is None:
+            raise RequestRefused(404, "unknown_task", f"task {task_id}: not in this node's log")
+        await self._doors.loop.cancel(found)
+
+    def find_task(self, task_id: str) -> TaskView | None:
+        """Return a task by its id, or by a unique prefix of it."""
+        found = self._resolve(task_id)
+        submitted = None if found is None else find_task(self._doors.log, found)
+        return None if submitted is None else self._view(submitted)
+
+    def tasks(self, *, mine: bool, state: str | None, limit: int) -> tuple[TaskView, ...]:
+        """Return the newest tasks first."""
+        doors = self._doors
+        views: list[TaskView] = []
+        searched = limit if not mine and state is None else TASKS_SEARCHED_MAX
+        for task_id in newest_tasks(doors.log, limit=min(searched, TASKS_SEARCHED_MAX)):
+            submitted = find_task(doors.log, task_id)
+            if submitted is None or (mine and submitted.author != doors.machine.me):
+                continue
+            view = self._view(submitted)
+            if state is None or view.state == state:
+                views.append(view)
+            if len(views) >= min(limit, TASKS_SHOWN_MAX):
+                break
+        return tuple(views)
+
+    def leaderboard(self) -> LeaderboardView:
+        """Return the leaderboard as this node computes it."""
+        doors = self._doors
+        return LeaderboardView(
+            of=worker_view(doors.log, doors.machine.me),
+            rows=standing_views(doors.log, self._standings()),
+            state_digest=state_digest(doors.log).hex(),
+            records=record_count(doors.log),
+            same_as_ours=True,
+        )
+
+    async def leaderboard_of(self, peer: str) -> LeaderboardView:
+        """Ask a connected peer for the leaderboard it computes."""
+        doors = self._doors
+        found = self._find_peer(peer)
+        try:
+            answer = await doors.net.ask(found.peer_id, doors.topics.leaderboard_stream, b"")
+            digest, records, rows = read_board(answer, doors.network.params)
+        except (NetError, ProtocolError) as error:
+            raise RequestRefused(502, "peer_failed", f"peer {peer}: {error}") from error
+        return LeaderboardView(
+            of=worker_view(doors.log, found.public_key),
+            rows=tuple(standing_view(standing, alias) for standing, alias in rows),
+            state_digest=digest.hex(),
+            records=records,
+            same_as_ours=digest == state_digest(doors.log),
+        )
+
+    async def answer_leaderboard(self, peer_id: PeerId, request: bytes) -> bytes:
+        """Tell a peer the leaderboard we compute."""
+        log = self._doors.log
+        return pack_board(
+            digest=state_digest(log),
+            records=record_count(log),
+            rows=[(standing, alias_of(log, standing.key)) for standing in self._standings()],
+        )
+
+    def peers(self) -> tuple[PeerView, ...]:
+        """Return connected and live peers, by nickname and key."""
+        doors = self._doors
+        connected = {peer.public_key: peer for peer in doors.net.peers()}
+        live = doors.machine.presences.live(doors.clock.now().ms)
+        keys = (set(connected) | set(live)) - {doors.machine.me}
+        views = [self._peer_view(key, connected.get(key)) for key in keys]
+        return tuple(sorted(views, key=lambda view: (view.worker_id, view.peer_id)))
+
+    def status(self) -> StatusView:
+        """Return how this node is."""
+        doors = self._doors
+        capabilities = doors.inference.capabilities()
+        waiting = self._not_ready(capabilities)
+        return StatusView(
+            worker_id=worker_view(doors.log, doors.machine.me).worker_id,
+            peer_id=peer_id_of(doors.machine.me),
+            version=doors.version,
+            network_id=doors.network.network_id.hex(),
+            addresses=doors.net.addresses(),
+            ready=not waiting,
+            waiting=waiting,
+            signing=doors.machine.outbox.signing,
+            model=self._model_state(),
+            capabilities=tuple(capability_text(c) for c in capabilities),
+            peers=len(doors.net.peers()),
+            capable={c.task_type: self._capable(c) for c in capabilities},
+            records=record_count(doors.log),
+            tasks={STATE_NAMES[s]: count for s, count in task_counts(doors.log).items()},
+            state_digest=state_digest(doors.log).hex(),
+            inference_queue=doors.machine.worker.load,
+            counters={**doors.counters(), "records_fetched": doors.sync.fetched},
+            uptime_s=int(trio.current_time() - self._started_s),
+        )
+
+    def _standings(self) -> tuple[Standing, ...]:
+        """Rank everyone, anew only when something changed."""
+        digest = state_digest(self._doors.log)
+        if self._board[0] != digest:
+            log = self._doors.log
+            self._board = (digest, leaderboard(pairs_of(log), faults_of(log)))
+        return self._board[1]
+
+    def _view(self, submitted: SubmittedTask) -> TaskView:
+        doors = self._doors
+        own = doors.machine.submitter.find(submitted.task_id)
+        listed: Sequence[PublicKey] = own.listed if own is not None else ()
+        waiting = ""
+        if own is not None:
+            waiting = doors.machine.submitter.waiting_for(own, doors.clock.now().ms)
+        return task_view(
+            doors.log,
+            submitted,
+            me=doors.machine.me,
+            listed=listed,
+            waiting=waiting,
+            cancelled=is_cancelled(doors.log, submitted.task_id),
+        )
+
+    def _peer_view(self, key: PublicKey, peer: Peer | None) -> PeerView:
+        doors = self._doors
+        named = worker_view(doors.log, key)
+        heard = doors.machine.presences.find(key)
+        presence = None if heard is None else heard.presence
+        return PeerView(
+            worker_id=named.worker_id,
+            peer_id=named.peer_id,
+            address=peer.address if peer else "",
+            connected=peer is not None,
+            outbound=peer is not None and peer.outbound,
+            live=doors.machine.presences.is_live(key, doors.clock.now().ms),
+            capabilities=tuple(map(capability_text, presence.capabilities)) if presence else (),
+            load=presence.load if presence else 0,
+            state_digest=presence.state_digest.hex() if presence else "",
+        )
+
+    def _not_ready(self, capabilities: Sequence[Capability]) -> str:
+        doors = self._doors
+        if not capabilities:
+            return "the model to load"
+        if not doors.machine.outbox.signing:
+            return "a first exchange with a peer, before anything is signed"
+        if doors.has_bootstrap:
+            if not doors.sync.completed:
+                return doors.joining() or "a first exchange with a peer"
+            if not any(peer.in_mesh for peer in doors.net.peers()):
+                return "a peer in the mesh"
+        return ""
+
+    def _model_state(self) -> str:
+        status = self._doors.inference.status
+        if status.state is WorkerState.READY or not status.last_error:
+            return status.state.value
+        return f"{status.state.value}: {status.last_error}"
+
+    def _capable(self, capability: Capability) -> int:
+        machine, now_ms = self._doors.machine, self._doors.clock.now().ms
+        return sum(key != machine.me for key in machine.presences.capable(capability, now_ms))
+
+    def _find_peer(self, peer: str) -> Peer:
+        peers = self._doors.net.peers()
+        found = [p for p in peers if p.peer_id == peer]
+        found = found or [p for p in peers if alias_of(self._doors.log, p.public_key) == peer]
+        if not found:
+            message = f"peer {peer}: not connected; see `aimarket peers`"
+            raise RequestRefused(404, "unknown_peer", message)
+        if len(found) > 1:
+            names = ", ".join(p.peer_id for p in found)
+            raise RequestRefused(409, "ambiguous_peer", f"several peers are {peer}: {names}")
+        return found[0]
+
+    def _resolve(self, text: str) -> TaskId | None:
+        if len(text) == 64:
+            return TaskId(_hex(text, "task id", 32))
+        if not PREFIX_DIGITS_MIN <= len(text) < 64:
+            limit = f"need 64 hex digits, or the first {PREFIX_DIGITS_MIN} or more"
+            raise RequestRefused(400, "bad_task_id", f"task id: {len(text)} digits, {limit}")
+        even = _hex(text[: len(text) // 2 * 2], "task id", len(text) // 2)
+        found: list[TaskId] = []
+        for key, _ in self._doors.log.scan(layout.TASK + even):
+            if key[1:].hex().startswith(text.lower()):
+                found.append(TaskId(key[1:]))
+            if len(found) > 1:
+                raise RequestRefused(409, "ambiguous_task", f"several tasks begin with {text}")
+        return found[0] if found else None
+
+
+def _hex(text: str, what: str, size: int) -> bytes:
+    try:
+        value = bytes.fromhex(text) if text.isascii() and text.isalnum() else b""
+    except ValueError:
+        value = b""
+    if len(value) != size or len(text) != 2 * size:
+        shown = text if len(text) <= 70 else text[:67] + "..."
+        raise RequestRefused(400, f"bad_{what.replace(' ', '_')}", f"{what} {shown!r}: not hex")
+    return value
