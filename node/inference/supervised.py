@@ -52,7 +52,11 @@ class TypeToLoad:
 
 
 class ModelProcess:
-    """A running worker process; made by `model_process` alone."""
+    """A running worker process; made by `model_process` alone.
+
+    `wait_lost` must run beside everything else: it empties the standard error, and it alone says
+    that the process has ended.
+    """
 
     def __init__(self, process: trio.Process, *, answer_bytes_max: int) -> None:
         self._process = process
@@ -74,7 +78,9 @@ class ModelProcess:
         """
         async for chunk in self._stderr:
             self._complaint = (self._complaint + bytes(chunk))[-COMPLAINT_BYTES_MAX:]
-        raise await self._lost()
+        code = await self._process.wait()
+        words = self._complaint.decode(errors="replace").strip().splitlines()
+        raise ProcessFailed(f"it ended with code {code}" + (f": {words[-1]}" if words else ""))
 
     async def hello(self, types: Sequence[TypeToLoad], model_dir: Path | None) -> None:
         """Tell the worker what to load, and wait until it has.
@@ -109,8 +115,9 @@ class ModelProcess:
             return unpack_body(await self._receive(length))
         except BadFrame as error:
             raise ProcessFailed(str(error)) from error
-        except (trio.BrokenResourceError, EOFError) as error:
-            raise await self._lost() from error
+        except (trio.BrokenResourceError, EOFError):
+            # `wait_lost` runs beside us; it knows how the process ended and ends us too.
+            await trio.sleep_forever()
 
     async def _receive(self, count: int) -> bytes:
         while len(self._received) < count:
@@ -122,19 +129,14 @@ class ModelProcess:
         del self._received[:count]
         return found
 
-    async def _lost(self) -> ProcessFailed:
-        code = await self._process.wait()
-        words = self._complaint.decode(errors="replace").strip().splitlines()
-        return ProcessFailed(f"it ended with code {code}" + (f": {words[-1]}" if words else ""))
-
     def _outcome(self, packed: Any) -> Result | str:
         """Read one result, which a plug-in made and which must fit into a record."""
         match packed:
             case str():
                 return packed
-            case [0 | 1 as kind, bytes(value), int(confidence), int(margin)] if (
-                0 <= confidence <= PPM_MAX and 0 <= margin <= PPM_MAX
-            ):
+            case [0 | 1 as kind, bytes(value), int(confidence), int(margin)] if _is_ppm(
+                confidence
+            ) and _is_ppm(margin):
                 if kind == AnswerKind.ERROR and not _is_error_kind(value):
                     return "the task type gave an error kind that is not 1 to 64 bytes of text"
                 if len(value) > self._answer_bytes_max:
@@ -176,6 +178,10 @@ def _pipes(process: trio.Process) -> tuple[SendStream, ReceiveStream, ReceiveStr
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise ValueError("the worker was started without pipes")
     return process.stdin, process.stdout, process.stderr
+
+
+def _is_ppm(number: object) -> bool:
+    return type(number) is int and 0 <= number <= PPM_MAX
 
 
 def _is_error_kind(value: bytes) -> bool:
