@@ -15,12 +15,14 @@ from protocol.errors import Malformed
 T = TypeVar("T")
 
 _READ_ERRORS = (ValueError, msgpack.UnpackException, UnicodeDecodeError, OverflowError)
-_packer = msgpack.Packer(use_bin_type=True, autoreset=True)
+# It grows as needed; the 256 KiB that msgpack begins with dwarf most records.
+_PACK_BUFFER_BYTES = 1024
 
 
 def pack(value: Any) -> bytes:
     """Encode nested lists of integers, text and bytes in their one canonical form."""
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    packer = msgpack.Packer(use_bin_type=True, buf_size=_PACK_BUFFER_BYTES)  # type: ignore[call-arg]
+    packed: bytes = packer.pack(value)
     return packed
 
 
