@@ -6,11 +6,13 @@ Keys follow from names, and salts from who seals what, so any two builders agree
 import hashlib
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import Any
 
+from protocol.canonical import pack
 from protocol.ids import Commitment, Digest, PublicKey, TaskId
 from protocol.keys import Signer
 from protocol.params import PPM, Network, NetworkParams, network_of
-from protocol.record import Verified, seal
+from protocol.record import RECORD_DOMAIN, Verified, seal
 from protocol.sealing import commitment_of, task_id_of
 from protocol.statements import (
     Answer,
@@ -156,3 +158,25 @@ def a_market_day(
         reveal = a_reveal(juror, task_id, answer, margin_ppm=margin_ppm)
         story.append(a_record(juror, reveal, created_ms=NOON_MS + 3))
     return story
+
+
+def raw_record(author: str, *statements: Any, **changed: Any) -> bytes:
+    """Pack and truly sign whatever is given, allowed or not.
+
+    Args:
+        author: Who signs.
+        statements: The fields of each statement.
+        changed: Other words for the fields of the record: `version`, `network_id`, `author`,
+            `created_ms`, `work`.
+    """
+    head = {
+        "version": 1,
+        "network_id": NETWORK.network_id,
+        "author": key(author),
+        "created_ms": NOON_MS,
+        "work": 0,
+        **changed,
+    }
+    fields = [*head.values(), list(statements)]
+    signature = signer(author).sign(RECORD_DOMAIN + pack(fields))
+    return pack([*fields, signature])
