@@ -1,0 +1,198 @@
+"""How near the path of a record comes to its physical limit, one signature check after the other.
+
+Decode, verify, judge and store real records into a real LevelDB, once with one statement a record
+and once with 64, on one thread, beside the raw rate of libsodium checks in the same run.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nacl.bindings import crypto_sign_open
+
+from consensus.incremental import fold
+from consensus.log import record_count, state_digest, task_counts
+from consensus.verdict import State
+from node.store.level import LevelLog
+from protocol.ids import PublicKey, TaskId
+from protocol.keys import Signer
+from protocol.params import Network, NetworkParams, network_of
+from protocol.record import Verified, decode_record, seal, signed_bytes, verify
+from protocol.sealing import commitment_of, task_id_of
+from protocol.statements import (
+    Answer,
+    AnswerKind,
+    Commit,
+    Jury,
+    Result,
+    Reveal,
+    Seat,
+    Statement,
+    Task,
+)
+
+TARGET_SINGLE = 0.5
+TARGET_BATCHED = 5.0
+TOGETHER = 64  # records of one gossip message, and of one step of a busy node
+JURORS = 3
+
+
+@dataclass
+class Spent:
+    """Seconds of each part, and what was done in them."""
+
+    decode: float = 0.0
+    verify: float = 0.0
+    judge: float = 0.0
+    store: float = 0.0
+    records: int = 0
+    statements: int = 0
+
+    @property
+    def total(self) -> float:
+        """Return the seconds of the whole path."""
+        return self.decode + self.verify + self.judge + self.store
+
+
+def history(network: Network, tasks: int, each: int) -> list[tuple[str, list[bytes]]]:
+    """Make the packed records of some tasks' whole lives, `each` statements a record.
+
+    Returns:
+        Phases in order; a jury is always alone in its record, whatever `each` is.
+    """
+    submitter = Signer(os.urandom(32))
+    jurors = sorted((Signer(os.urandom(32)) for _ in range(JURORS)), key=lambda s: s.public_key)
+    result = Result(Answer(AnswerKind.VALUE, b"positive"), 930_000, 870_000)
+    made = [Task(os.urandom(16), "echo", b"", b"x" * 60, 3, 0, b"") for _ in range(tasks)]
+    ids = [task_id_of(network.network_id, submitter.public_key, task) for task in made]
+    salts = {(i, s.public_key): os.urandom(32) for i in ids for s in jurors}
+
+    def sealed(task_id: TaskId, juror: PublicKey) -> Seat:
+        salt = salts[task_id, juror]
+        return Seat(juror, commitment_of(network.network_id, task_id, juror, salt, result))
+
+    def packed(signer: Signer, statements: Sequence[Statement], size: int) -> list[bytes]:
+        return [
+            seal(statements[i : i + size], signer=signer, created_ms=i, network=network).raw
+            for i in range(0, len(statements), size)
+        ]
+
+    commits: list[bytes] = []
+    reveals: list[bytes] = []
+    for juror in jurors:
+        key = juror.public_key
+        commits += packed(juror, [Commit(i, sealed(i, key).commitment) for i in ids], each)
+        reveals += packed(juror, [Reveal(i, result, salts[i, key]) for i in ids], each)
+    juries = [Jury(i, tuple(sealed(i, s.public_key) for s in jurors)) for i in ids]
+    return [
+        ("task", packed(submitter, made, each)),
+        ("commit", commits),
+        ("jury", packed(submitter, juries, 1)),
+        ("reveal", reveals),
+    ]
+
+
+def through(log: LevelLog, network: Network, raws: Sequence[bytes], spent: Spent) -> None:
+    """Take records the whole way, as many together as one gossip message holds."""
+    clock = time.perf_counter
+    for start in range(0, len(raws), TOGETHER):
+        batch = raws[start : start + TOGETHER]
+        t0 = clock()
+        decoded = [decode_record(raw, network) for raw in batch]
+        t1 = clock()
+        checked: list[Verified] = [verify(record) for record in decoded]
+        t2 = clock()
+        folded = fold(log, checked, network)
+        t3 = clock()
+        log.stage(folded.changes)
+        log.flush()
+        t4 = clock()
+        spent.decode += t1 - t0
+        spent.verify += t2 - t1
+        spent.judge += t3 - t2
+        spent.store += t4 - t3
+        spent.records += len(batch)
+        spent.statements += sum(len(record.statements) for record in checked)
+
+
+def raw_checks_per_s(raws: Sequence[bytes], author_at: Callable[[bytes], bytes]) -> float:
+    """Return how many libsodium checks one thread does in a second on these records."""
+    work = [(raw[-64:] + signed_bytes(raw), author_at(raw)) for raw in raws]
+    start = time.perf_counter()
+    for signed, author in work:
+        crypto_sign_open(signed, author)
+    return len(work) / (time.perf_counter() - start)
+
+
+def measure(tasks: int, each: int) -> dict[str, float]:
+    """Run one history through an empty LevelDB and return its figures."""
+    network = network_of(NetworkParams())
+    phases = history(network, tasks, each)
+    spent, juries = Spent(), Spent()
+    with tempfile.TemporaryDirectory() as folder:
+        log = LevelLog(Path(folder) / "log", create=True)
+        for name, raws in phases:
+            # With 64 a record, juries cannot take part; they are stored, and timed apart.
+            through(log, network, raws, juries if name == "jury" and each > 1 else spent)
+        assert task_counts(log)[State.FINAL] == tasks, "every task ends final"
+        assert record_count(log) == sum(len(raws) for _, raws in phases)
+        assert any(state_digest(log))
+        log.close()
+    sample = [raw for name, raws in phases for raw in raws if name != "jury" or each == 1][:2_000]
+    rate = raw_checks_per_s(sample, lambda raw: decode_record(raw, network).author)
+    per = spent.statements
+    return {
+        "records_per_s": spent.records / spent.total,
+        "statements_per_s": spent.statements / spent.total,
+        "raw_checks_per_s": rate,
+        "decode_us": spent.decode / per * 1e6,
+        "verify_us": spent.verify / per * 1e6,
+        "judge_us": spent.judge / per * 1e6,
+        "store_us": spent.store / per * 1e6,
+        "jury_us": juries.total / max(juries.records, 1) * 1e6,
+    }
+
+
+def main() -> None:
+    """Print both measurements and how they compare with their targets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=2_000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    single = measure(options.tasks, 1)
+    batched = measure(options.tasks, 64)
+    # The limit is the rate of checks on ordinary, small records, in this same run.
+    raw = single["raw_checks_per_s"]
+    report = {
+        "single": single,
+        "batched": batched,
+        "single_ratio": single["records_per_s"] / raw,
+        "batched_ratio": batched["statements_per_s"] / raw,
+    }
+    if options.json:
+        json.dump(report, sys.stdout)
+        return
+    print(f"raw libsodium checks, one thread     {raw:12,.0f} /s")
+    print(
+        f"records, one statement each          {single['records_per_s']:12,.0f} /s"
+        f"   {report['single_ratio']:5.2f} of raw (target >= {TARGET_SINGLE})"
+    )
+    print(
+        f"statements, 64 a record              {batched['statements_per_s']:12,.0f} /s"
+        f"   {report['batched_ratio']:5.2f} of raw (target >= {TARGET_BATCHED})"
+    )
+    for name, figures in (("one a record", single), ("64 a record", batched)):
+        parts = ", ".join(f"{p} {figures[p + '_us']:.1f}" for p in ("decode", "verify"))
+        more = ", ".join(f"{p} {figures[p + '_us']:.1f}" for p in ("judge", "store"))
+        print(f"  us a statement, {name}: {parts}, {more}")
+    print(f"  us a jury, alone in its record: {batched['jury_us']:.1f}")
+
+
+if __name__ == "__main__":
+    main()
