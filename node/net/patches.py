@@ -4,13 +4,34 @@ import logging
 from functools import partial
 
 import libp2p.pubsub.pubsub as library_pubsub
+import trio
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.network.connection.exceptions import RawConnError
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import RpcQueue
-from libp2p.stream_muxer.yamux.yamux import YamuxStream
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from node.net.limits import NetLimits
 
 RELEASE_BYTES = 128 * 1024  # half the initial window: the sender never runs dry, we rarely speak
+
+# Loggers that report each failed handshake or stream as an error of ours: whoever connects could
+# fill the operator's log with them. Our own counters tell how often it happens.
+STRANGERS_LOG_THERE = (
+    "libp2p.host",
+    "libp2p.host.basic_host",
+    "libp2p.network.auto_connector",
+    "libp2p.network.swarm",
+    "libp2p.protocol_muxer",
+    "libp2p.protocol_muxer.multiselect",
+    "libp2p.protocol_muxer.multiselect_client",
+    "libp2p.pubsub",
+    "libp2p.security",
+    "libp2p.stream_muxer",
+    "libp2p.stream_muxer.yamux",
+    "libp2p.stream_muxer.yamux.yamux",
+    "libp2p.transport",
+)
 
 
 class OutboundQueue(RpcQueue):
@@ -54,8 +75,23 @@ async def _release_window(self: YamuxStream, *, bytes_read: int = 0) -> None:
         await self.send_window_update(released, skip_lock=True)
 
 
+async def _write_frame(self: Yamux, data: bytes) -> None:
+    """Write a frame, or end the connection with the error the library knows to be final.
+
+    It takes a connection that is reset for a passing trouble and goes on with the frames it has
+    read already, ten milliseconds each: a stranger who opens many streams and leaves would hold
+    his place for seconds.
+    """
+    try:
+        async with self._write_lock:
+            await self.secured_conn.write(data)
+    except ConnectionClosedError as error:
+        raise RawConnError("the connection is gone") from error
+    await trio.lowlevel.checkpoint()
+
+
 def patch_libp2p(limits: NetLimits) -> None:
-    """Install the queue and the window rule; may be called any number of times."""
+    """Install the queue and the rules of the muxer; may be called any number of times."""
     queue = partial(
         OutboundQueue,
         frames_max=limits.outbound_messages_max,
@@ -64,6 +100,7 @@ def patch_libp2p(limits: NetLimits) -> None:
     )
     setattr(library_pubsub, "RpcQueue", queue)  # noqa: B010 - a class to the type checker
     setattr(YamuxStream, "_auto_tune_and_send_window_update", _release_window)  # noqa: B010
+    setattr(Yamux, "_write_frame", _write_frame)  # noqa: B010
 
 
 def join_logging() -> None:
@@ -72,4 +109,5 @@ def join_logging() -> None:
     logger.handlers.clear()
     logger.propagate = True
     logger.setLevel(logging.WARNING)
-    logging.getLogger("libp2p.network.auto_connector").setLevel(logging.WARNING)
+    for name in STRANGERS_LOG_THERE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -61,7 +61,7 @@ class Scene:
             dialer=self.dialer,
             book=self.book,
             save=self.save,
-            clock_ms=lambda: int(trio.current_time() * 1000),
+            clock_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
             dice=lambda: 0.5,
             report=self.reports.append,
         )
@@ -81,14 +81,13 @@ async def test_join__connects_to_what_is_configured_and_remembers_it(
     await run_for(scene.joiner(), 15)
 
     assert [text for _, text in scene.dialer.dials] == [address(1)]
-    assert (
-        scene.reports
-        == ["waiting for peers: tried 0 addresses, next try in 0 s", "connected to 1 peer"]
-        or scene.reports[-1] == "connected to 1 peer"
-    )
+    assert scene.reports == [
+        "waiting for peers: tried 0 addresses, dialling now",
+        "connected to 1 peer",
+    ]
     book, _ = open_book(scene.saved[-1][1])
     assert [place.address for place in book.places()] == [address(1)]
-    assert book.places()[0].worked_ms > 0 or book.places()[0].learned_ms >= 0
+    assert book.places()[0].worked_ms >= 1_000_000
 
 
 async def test_join__never_gives_up_and_never_storms(autojump_clock: MockClock) -> None:

@@ -1,0 +1,115 @@
+"""A stranger who speaks the protocols as far as it pleases him, under a new name each time."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+from libp2p.abc import ISecureConn
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
+from libp2p.custom_types import TProtocol
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
+from libp2p.protocol_muxer.multiselect_client import MultiselectClient
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.security.security_multistream import SecurityMultistream
+from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+
+MESHSUB = "/meshsub/1.1.0"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom to attack.
+
+    Attributes:
+        host: Its IP address.
+        port: Its TCP port.
+        peer_id: Its transport identity.
+        topics: The gossip topics it follows.
+        protocols: The request protocols it serves.
+    """
+
+    host: str
+    port: int
+    peer_id: str
+    topics: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass
+class Intruder:
+    """One authenticated, multiplexed connection to the target."""
+
+    muxed: Yamux
+
+    async def open(self, protocol: str) -> YamuxStream:
+        """Return a stream that speaks a protocol."""
+        opened: Any = await self.muxed.open_stream()
+        stream: YamuxStream = opened
+        await MultiselectClient().select_one_of(
+            [TProtocol(protocol)], MultiselectCommunicator(opened), 5
+        )
+        return stream
+
+    async def gossip(self, *rpcs: rpc_pb2.RPC | bytes) -> None:
+        """Send frames on one pubsub stream."""
+        stream = await self.open(MESHSUB)
+        for rpc in rpcs:
+            await stream.write(framed(rpc if isinstance(rpc, bytes) else rpc.SerializeToString()))
+
+
+def varint(number: int) -> bytes:
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
+
+
+def framed(payload: bytes) -> bytes:
+    return varint(len(payload)) + payload
+
+
+@asynccontextmanager
+async def tcp(target: Target) -> AsyncIterator[trio.SocketStream]:
+    """Connect and say nothing yet."""
+    stream = await trio.open_tcp_stream(target.host, target.port)
+    try:
+        yield stream
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+@asynccontextmanager
+async def secured(target: Target) -> AsyncIterator[ISecureConn]:
+    """Connect and shake hands by noise, under a new identity."""
+    keys = create_new_key_pair(os.urandom(32))
+    noise = NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)
+    async with tcp(target) as stream:
+        raw = RawConnection(TrioTCPStream(stream), True)
+        security = SecurityMultistream({TProtocol(NOISE): noise})
+        yield await security.secure_outbound(raw, ID.from_string(target.peer_id))
+
+
+@asynccontextmanager
+async def intruder(target: Target) -> AsyncIterator[Intruder]:
+    """Connect all the way, under a new identity."""
+    peer_id = ID.from_string(target.peer_id)
+    async with secured(target) as conn, trio.open_nursery() as nursery:
+        muxed: Any = await MuxerMultistream({TProtocol(YAMUX): Yamux}).new_conn(conn, peer_id)
+        nursery.start_soon(muxed.start)
+        await muxed.event_started.wait()
+        try:
+            yield Intruder(muxed)
+        finally:
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,330 @@
+"""One-packet killers: each function is one attempt to end, stall or bloat a node.
+
+Every one takes a Target (host, port, peer id, topics, request protocols), comes under a new
+identity, and returns; what the target makes of it is for the caller to see. Errors on our side are
+the target defending itself, and are swallowed by `attempt`.
+"""
+
+import os
+import struct
+from collections.abc import Awaitable, Callable
+
+import trio
+from libp2p.pubsub.pb import rpc_pb2
+
+from protocol.ids import sha256
+from tests.loopback.intruder import Target, framed, intruder, secured, tcp, varint
+
+Killer = Callable[[Target], Awaitable[None]]
+LINGER_S = 0.03  # how long a stranger stays to see his packet arrive
+
+
+async def attempt(killer: Killer, target: Target) -> None:
+    """Try a killer once, however the target takes it."""
+    with trio.move_on_after(5):
+        try:
+            await killer(target)
+        except Exception as error:  # the target hung up on us, in one of a dozen ways
+            del error
+
+
+async def _gossip(target: Target, *rpcs: rpc_pb2.RPC | bytes) -> None:
+    async with intruder(target) as stranger:
+        await stranger.gossip(*rpcs)
+        await trio.sleep(LINGER_S)
+
+
+def _message(target: Target, **fields: bytes) -> rpc_pb2.RPC:
+    fields.setdefault("data", os.urandom(20))
+    return rpc_pb2.RPC(publish=[rpc_pb2.Message(topicIDs=[target.topics[0]], **fields)])
+
+
+# Below the protocols.
+
+
+async def junk_tcp(target: Target) -> None:
+    async with tcp(target) as stream:
+        await stream.send_all(os.urandom(2_000))
+        await trio.sleep(LINGER_S)
+
+
+async def http_request(target: Target) -> None:
+    async with tcp(target) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.sleep(LINGER_S)
+
+
+async def silence(target: Target) -> None:
+    async with tcp(target):
+        await trio.sleep(LINGER_S)
+
+
+async def plaintext_offer(target: Target) -> None:
+    async with tcp(target) as stream:
+        for line in (b"/multistream/1.0.0\n", b"/plaintext/2.0.0\n"):
+            await stream.send_all(framed(line))
+        await stream.send_all(framed(os.urandom(64)))
+        await trio.sleep(LINGER_S)
+
+
+async def junk_handshake(target: Target) -> None:
+    async with tcp(target) as stream:
+        for line in (b"/multistream/1.0.0\n", b"/noise\n"):
+            await stream.send_all(framed(line))
+        await stream.send_all(struct.pack(">H", 500) + os.urandom(500))
+        await trio.sleep(LINGER_S)
+
+
+async def junk_after_noise(target: Target) -> None:
+    async with secured(target) as conn:
+        await conn.write(os.urandom(500))
+        await trio.sleep(LINGER_S)
+
+
+async def junk_yamux(target: Target) -> None:
+    async with intruder(target) as stranger:
+        await stranger.muxed.secured_conn.write(os.urandom(12) + os.urandom(500))
+        await trio.sleep(LINGER_S)
+
+
+async def huge_yamux_frame(target: Target) -> None:
+    async with intruder(target) as stranger:
+        header = struct.pack(">BBHII", 0, 0, 1, 1, 2**32 - 1)
+        await stranger.muxed.secured_conn.write(header + bytes(1_000))
+        await trio.sleep(LINGER_S)
+
+
+async def stream_flood(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for number in range(300):
+            header = struct.pack(">BBHII", 0, 1, 1, 1_001 + 2 * number, 0)
+            await stranger.muxed.secured_conn.write(header)
+        await trio.sleep(LINGER_S)
+
+
+async def junk_negotiation(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for junk in (os.urandom(50), varint(2**62), b"\xff" * 12, framed(b"no newline")):
+            stream = await stranger.muxed.open_stream()
+            await stream.write(junk)
+        await trio.sleep(LINGER_S)
+
+
+# Gossip.
+
+
+async def undecodable_frame(target: Target) -> None:
+    await _gossip(target, b"\xff" * 50)
+
+
+async def oversize_length(target: Target) -> None:
+    for length in (varint(2**40), b"\xff" * 11, varint(65_537)):
+        async with intruder(target) as stranger:
+            stream = await stranger.open("/meshsub/1.1.0")
+            await stream.write(length + bytes(100))
+            await trio.sleep(LINGER_S)
+
+
+async def malformed_key(target: Target) -> None:
+    await _gossip(target, _message(target, key=b"\x08\x01\x12\x03abc", signature=b"abc"))
+
+
+async def bad_author(target: Target) -> None:
+    await _gossip(
+        target,
+        _message(target, from_id=b"\x00"),
+        _message(target, from_id=b"\xff" * 300, seqno=b""),
+        _message(target, seqno=b"\x00" * 5_000),
+    )
+
+
+async def short_signature(target: Target) -> None:
+    await _gossip(target, _message(target, signature=b"abc", from_id=os.urandom(38), seqno=b"1"))
+
+
+async def failing_gate(target: Target) -> None:
+    await _gossip(target, _message(target, data=b"raise" + os.urandom(20)))
+
+
+async def wrong_topics(target: Target) -> None:
+    both = rpc_pb2.Message(data=os.urandom(20), topicIDs=list(target.topics) * 20)
+    none = rpc_pb2.Message(data=os.urandom(20))
+    await _gossip(target, rpc_pb2.RPC(publish=[both, none]), _message(target, data=b""))
+
+
+async def tiny_messages(target: Target) -> None:
+    crowd = [rpc_pb2.Message(data=os.urandom(4), topicIDs=[target.topics[0]]) for _ in range(1_200)]
+    await _gossip(target, rpc_pb2.RPC(publish=crowd))
+
+
+async def endless_backoff(target: Target) -> None:
+    prunes = [
+        rpc_pb2.ControlPrune(topicID=topic, backoff=backoff)
+        for topic in target.topics
+        for backoff in (2**63, 2**64 - 1)
+    ]
+    await _gossip(target, rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=prunes)))
+
+
+async def invented_topics(target: Target) -> None:
+    for count in (60, 1_500):
+        names = [os.urandom(8).hex() for _ in range(count)]
+        control = rpc_pb2.ControlMessage(
+            graft=[rpc_pb2.ControlGraft(topicID=name) for name in names],
+            prune=[rpc_pb2.ControlPrune(topicID=name, backoff=9) for name in names],
+            ihave=[rpc_pb2.ControlIHave(topicID=name) for name in names[:60]],
+        )
+        subscribed = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=name) for name in names]
+        await _gossip(target, rpc_pb2.RPC(control=control), rpc_pb2.RPC(subscriptions=subscribed))
+
+
+async def empty_subscriptions(target: Target) -> None:
+    await _gossip(target, rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts()] * 20_000))
+
+
+async def named_peers(target: Target) -> None:
+    peers = [
+        rpc_pb2.PeerInfo(peerID=os.urandom(size), signedPeerRecord=os.urandom(40))
+        for size in (0, 1, 38)
+    ]
+    prune = rpc_pb2.ControlPrune(topicID=target.topics[0], peers=peers)
+    await _gossip(target, rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=[prune])))
+
+
+async def repeated_wants(target: Target) -> None:
+    data = os.urandom(20_000)
+    wants = rpc_pb2.ControlIWant(messageIDs=[sha256(data)] * 1_500)
+    follow = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in target.topics]
+    rpc = rpc_pb2.RPC(control=rpc_pb2.ControlMessage(iwant=[wants]))
+    await _gossip(
+        target, rpc_pb2.RPC(subscriptions=follow), _message(target, data=data), rpc, rpc, rpc
+    )
+
+
+async def unknown_ids(target: Target) -> None:
+    ids = [os.urandom(32) for _ in range(1_500)]
+    odd = [b"", b"\x00", b"zz", b"abc", os.urandom(500)]
+    control = rpc_pb2.ControlMessage(
+        ihave=[rpc_pb2.ControlIHave(topicID=target.topics[0], messageIDs=ids + odd)],
+        iwant=[rpc_pb2.ControlIWant(messageIDs=odd)],
+    )
+    await _gossip(target, rpc_pb2.RPC(control=control))
+
+
+async def forged_record(target: Target) -> None:
+    await _gossip(target, rpc_pb2.RPC(senderRecord=os.urandom(200)))
+
+
+async def many_gossip_streams(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for _ in range(5):
+            await stranger.gossip(_message(target))
+        await trio.sleep(LINGER_S)
+
+
+# Requests.
+
+
+async def junk_request(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in target.protocols:
+            stream = await stranger.open(protocol)
+            await stream.write(os.urandom(200))
+            await stream.close()
+        await trio.sleep(LINGER_S)
+
+
+async def oversize_frame(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in target.protocols:
+            stream = await stranger.open(protocol)
+            await stream.write(b"\xff\xff" + bytes(1_000))
+        await trio.sleep(LINGER_S)
+
+
+async def oversize_request(target: Target) -> None:
+    async with intruder(target) as stranger:
+        stream = await stranger.open(target.protocols[0])
+        for _ in range(20):
+            await stream.write(struct.pack(">H", 60_000) + bytes(60_000))
+
+
+async def half_request(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in target.protocols:
+            stream = await stranger.open(protocol)
+            await stream.write(struct.pack(">H", 100) + b"only this much")
+        await trio.sleep(LINGER_S)
+
+
+async def trailing_request(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in target.protocols:
+            stream = await stranger.open(protocol)
+            await stream.write(struct.pack(">H", 3) + b"abc\x00\x00" + os.urandom(100))
+        await trio.sleep(LINGER_S)
+
+
+async def reset_in_the_middle(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in target.protocols:
+            stream = await stranger.open(protocol)
+            await stream.write(struct.pack(">H", 3) + b"abc\x00\x00")
+            await trio.sleep(LINGER_S)
+            await stream.reset()
+
+
+async def unread_response(target: Target) -> None:
+    """Ask for much on many streams, read nothing, and leave."""
+    async with intruder(target) as stranger:
+        for protocol in target.protocols * 3:
+            stream = await stranger.open(protocol)
+            await stream.write(struct.pack(">H", 3) + b"abc\x00\x00")
+        await trio.sleep(0.3)
+
+
+async def junk_on_common_protocols(target: Target) -> None:
+    async with intruder(target) as stranger:
+        for protocol in ("/ipfs/ping/1.0.0", "/ipfs/id/1.0.0"):
+            stream = await stranger.open(protocol)
+            await stream.write(os.urandom(50))
+            await stream.reset()
+        await trio.sleep(LINGER_S)
+
+
+KILLERS: tuple[Killer, ...] = (
+    junk_tcp,
+    http_request,
+    silence,
+    plaintext_offer,
+    junk_handshake,
+    junk_after_noise,
+    junk_yamux,
+    huge_yamux_frame,
+    stream_flood,
+    junk_negotiation,
+    undecodable_frame,
+    oversize_length,
+    malformed_key,
+    bad_author,
+    short_signature,
+    failing_gate,
+    wrong_topics,
+    tiny_messages,
+    endless_backoff,
+    invented_topics,
+    empty_subscriptions,
+    named_peers,
+    repeated_wants,
+    unknown_ids,
+    forged_record,
+    many_gossip_streams,
+    junk_request,
+    oversize_frame,
+    oversize_request,
+    half_request,
+    trailing_request,
+    reset_in_the_middle,
+    unread_response,
+    junk_on_common_protocols,
+)

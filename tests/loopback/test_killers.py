@@ -1,0 +1,78 @@
+"""F1: a live host outlives a hundred of every one-packet killer, and serves within a second."""
+
+import json
+import os
+
+import pytest
+import trio
+
+from tests.loopback.bare_host import ECHO, LOG, PRESENCE, STALL, STATS
+from tests.loopback.bare_process import BareProcess, bare_process
+from tests.loopback.intruder import Target
+from tests.loopback.killers import KILLERS, Killer, attempt
+from tests.node.net_hosts import Station, running, seed_of, until
+
+TIMES = 100
+AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
+SERVE_WITHIN_S = 1.0
+GROWTH_BYTES_MAX = 24 * 1024 * 1024
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
+    ann, bob = Station("ann"), Station("bob")
+    ann.build()
+    bob.build()
+    async with bare_process(seed_of("victim")) as victim, running(ann, bob):
+        target = Target(
+            "127.0.0.1", victim.port, victim.peer_id, (LOG, PRESENCE), (ECHO, STATS, STALL)
+        )
+        for station in (ann, bob):
+            await station.net.dial(victim.address)
+        await until(lambda: bool(ann.watched and bob.watched))
+        for killer in KILLERS:  # imports, caches and the allocator's pools grow once
+            await attack(killer, target, 10)
+        before = victim.rss_bytes()
+
+        report = []
+        for killer in KILLERS:
+            started_s = trio.current_time()
+            await attack(killer, target, TIMES)
+            attacked_s = trio.current_time() - started_s
+            served_s = await serves(victim, ann, bob)
+            name = getattr(killer, "__name__", str(killer))
+            grown = (victim.rss_bytes() - before) / 2**20
+            report.append(
+                f"{name}: {attacked_s:.1f} s, served in {served_s:.3f} s, {grown:+.1f} MiB"
+            )
+
+        print("\n".join(report))
+        stats = json.loads(await ann.net.ask(ann.net.peers()[0].peer_id, STATS, b""))
+        print(stats)
+        assert victim.rss_bytes() - before < GROWTH_BYTES_MAX, report
+        assert [is_here for _, is_here in ann.watched + bob.watched] == [True, True]
+
+
+async def attack(killer: Killer, target: Target, times: int) -> None:
+    left = iter(range(times))
+
+    async def one_after_the_other() -> None:
+        for _ in left:
+            await attempt(killer, target)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(one_after_the_other)
+
+
+async def serves(victim: BareProcess, ann: Station, bob: Station) -> float:
+    """Return how long the victim took to answer a request and to pass a message on."""
+    started_s = trio.current_time()
+    request, data = os.urandom(20), b"honest " + os.urandom(20)
+    peer = next(peer.peer_id for peer in ann.net.peers() if peer.peer_id == victim.peer_id)
+    with trio.fail_after(SERVE_WITHIN_S):
+        assert await ann.net.ask(peer, ECHO, request) == request
+        await ann.net.publish(LOG, data)
+        await until(lambda: data in bob.messages(), within_s=SERVE_WITHIN_S)
+    return trio.current_time() - started_s
