@@ -25,7 +25,7 @@ def names(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", python_files(*PACKAGES), ids=names)
+@pytest.mark.parametrize("path", list(python_files(*PACKAGES)), ids=names)
 def test_file__is_short_and_says_what_it_is_for(path: Path) -> None:
     text = path.read_text()
 
@@ -36,7 +36,7 @@ def test_file__is_short_and_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "a file opens with what it is for"
 
 
-@pytest.mark.parametrize("path", python_files(*AGREEING), ids=names)
+@pytest.mark.parametrize("path", list(python_files(*AGREEING)), ids=names)
 def test_agreeing_code__has_no_floats_and_no_hash(path: Path) -> None:
     """Where nodes must agree nothing may depend on rounding or on the hash seed."""
     wrong: list[str] = []
