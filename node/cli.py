@@ -11,6 +11,7 @@ import click
 from node.commands import run_to_exit_code
 from node.commands_network import health, leaderboard, peers, status, version
 from node.commands_tasks import cancel, submit, task, tasks
+from node.demo import demo
 
 
 @click.group(
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (submit, task, tasks, cancel, leaderboard, peers, status, health, version):
+for command in (submit, task, tasks, cancel, leaderboard, peers, status, health, demo, version):
     cli.add_command(command)
 
 
