@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.addresses import BadAddress, parse_address
+from multiaddr import Multiaddr
+
+from bootstrap.addresses import FIRST_PARTS, BadAddress, parse_address
 from node.errors import UsageError
 from protocol.errors import Malformed
 from protocol.params import GENESIS_BYTES, PUBLIC_GENESIS, Network, NetworkParams, network_of
@@ -70,6 +72,39 @@ def check_bootstrap(addresses: tuple[str, ...]) -> tuple[str, ...]:
         raise UsageError(f"--bootstrap: {error}") from error
 
 
+def check_listen(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return addresses a socket of this machine can be bound to.
+
+    Raises:
+        UsageError: One is not an IP address with a TCP port.
+    """
+    for address in addresses:
+        _check_place("--listen", address, ("ip4", "ip6"))
+    return addresses
+
+
+def check_announce(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return addresses others can be told of.
+
+    Raises:
+        UsageError: One is not a host with a TCP port.
+    """
+    for address in addresses:
+        _check_place("--announce", address, FIRST_PARTS)
+    return addresses
+
+
+def check_key_file(key_file: Path | None) -> Path | None:
+    """Return where the key is, or is to be made.
+
+    Raises:
+        UsageError: No folder is there.
+    """
+    if key_file is not None and not key_file.parent.is_dir():
+        raise UsageError(f"--key {key_file}: there is no folder {key_file.parent}")
+    return key_file
+
+
 def make_network(*, name: str | None, genesis: str | None) -> Network:
     """Return the network of a name and a genesis in hex; without either, the public one.
 
@@ -102,3 +137,14 @@ def check_seats(seats: int, network: Network) -> int:
     if not 1 <= seats <= most or seats % 2 == 0:
         raise UsageError(f"--seats {seats}: need an odd number from 1 to {most}")
     return seats
+
+
+def _check_place(option: str, address: str, hosts: tuple[str, ...]) -> None:
+    try:
+        names = [part.name for part in Multiaddr(address).protocols()]
+    except ValueError:
+        names = []
+    if len(names) != 2 or names[0] not in hosts or names[1] != "tcp":
+        shown = repr(address if len(address) <= 100 else address[:97] + "...")
+        need = "write it as /ip4/HOST/tcp/PORT, the port from 0 to 65535"
+        raise UsageError(f"{option} {shown}: {need}")

@@ -21,8 +21,6 @@ from node.core.machine import Machine
 from node.core.settings import Settings
 from node.errors import StartError
 from node.gate import RecordGate
-from node.inference.models import find_model_dir, require_libraries
-from node.inference.registry import choose_task_types, find_task_types
 from node.inference.service import InferenceLimits, InferenceService
 from node.keys import NodeKey, load_key
 from node.loop import Loop
@@ -37,6 +35,7 @@ from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write
 from node.store.files import replace_file
 from node.store.open import Store, open_store
 from node.sync import Sync
+from node.work import Work, choose_work
 from protocol.ids import PeerId
 from protocol.params import NetworkParams, network_of
 from protocol.topics import topics_of
@@ -64,6 +63,7 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
         OperatorError: What the operator can mend, in one line.
         StoreError: The disk failed.
     """
+    work = choose_work(config)  # before the directory is made: a mistyped name leaves nothing
     key = load_key(config.directory, key_file=config.key_file)
     store = open_store(
         config.directory,
@@ -72,7 +72,7 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
         nickname=config.node_id,
     )
     try:
-        await _Node(config, key, store, say).run()
+        await _Node(config, work, key, store, say).run()
     finally:
         store.close()
 
@@ -81,7 +81,12 @@ class _Node:
     """The parts of one node, from its constructor on; nothing runs before `run`."""
 
     def __init__(
-        self, config: Config, key: NodeKey, store: Store, say: Callable[[str], None]
+        self,
+        config: Config,
+        work: Work,
+        key: NodeKey,
+        store: Store,
+        say: Callable[[str], None],
     ) -> None:
         self._config = config
         self._key = key
@@ -103,7 +108,15 @@ class _Node:
             last_created_ms=newest_ms,
         )
         self._clock = Clock()
-        self._inference = self._open_inference()
+        self._inference = InferenceService(
+            task_types=work.task_types,
+            model_dir=work.model_dir,
+            limits=InferenceLimits(
+                input_bytes_max=network.params.input_bytes_max,
+                answer_bytes_max=network.params.answer_bytes_max,
+            ),
+            changed=self._note_capable,
+        )
         self._loop = Loop(
             machine=self._machine,
             log=store.log,
@@ -178,25 +191,6 @@ class _Node:
                 finally:
                     remove_rpc_file(self._config.directory / FILE_NAME, rpc)
                 nursery.cancel_scope.cancel()
-
-    def _open_inference(self) -> InferenceService:
-        config = self._config
-        chosen = choose_task_types(config.task_types, find_task_types())
-        model_dir = None
-        if any(one.task_type.needs_model for one in chosen):
-            require_libraries()
-            model_dir = find_model_dir(config.model, downloads_dir=config.directory / "models")
-        elif config.model is not None:
-            raise StartError(f"--model {config.model}: no task type of this node needs a model")
-        params = config.network.params
-        return InferenceService(
-            task_types=chosen,
-            model_dir=model_dir,
-            limits=InferenceLimits(
-                input_bytes_max=params.input_bytes_max, answer_bytes_max=params.answer_bytes_max
-            ),
-            changed=self._note_capable,
-        )
 
     def _open_joiner(self) -> Joiner:
         path = self._config.directory / PEER_BOOK_NAME
