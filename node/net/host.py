@@ -11,7 +11,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.tools.anyio_service import background_trio_service
 
-from node.errors import StartError
+from node.errors import PeerFailed, StartError
 from node.net.counters import Counters
 from node.net.dialer import Dialer
 from node.net.doorkeeper import Doorkeeper
@@ -76,10 +76,10 @@ class NetHost:
             faults_max=limits.rejects_max, window_s=limits.reject_window_s, ban_s=limits.ban_s
         )
         self._host = build_host(seed=seed, limits=limits, announce=self._announce)
-        swarm: Any = self._host.get_network()
-        self._swarm = swarm
-        router = MeshRouter(limits=limits, counters=self._counters, is_outbound=self._is_outbound)
-        self._router = router
+        self._swarm: Any = self._host.get_network()
+        self._router = MeshRouter(
+            limits=limits, counters=self._counters, is_outbound=self._is_outbound
+        )
         self._intake = Intake(
             gate=gate,
             relay=self._relay,
@@ -89,7 +89,7 @@ class NetHost:
         )
         self._pubsub = GuardedPubsub(
             host=self._host,
-            router=router,
+            router=self._router,
             topics=self._topics,
             limits=limits,
             counters=self._counters,
@@ -99,7 +99,7 @@ class NetHost:
             is_banned=self._is_banned,
         )
         self._dialer = Dialer(
-            swarm=swarm,
+            swarm=self._swarm,
             own_id=self._host.get_id(),
             is_banned=self._is_banned,
             limits=limits,
@@ -107,7 +107,7 @@ class NetHost:
         )
         self._asker = Asker(host=self._host, limits=limits, counters=self._counters)
         self._watchdog = Watchdog(
-            swarm=swarm,
+            swarm=self._swarm,
             pubsub=self._pubsub,
             is_banned=self._is_banned,
             limits=limits,
@@ -117,7 +117,7 @@ class NetHost:
             watcher=watcher, is_connected=self._is_connected, follows_all=self._pubsub.follows_all
         )
         doorkeeper = Doorkeeper(
-            swarm=swarm,
+            swarm=self._swarm,
             serve_stream=self._host._swarm_stream_handler,
             is_welcome=self._is_welcome,
             limits=limits,
@@ -231,7 +231,10 @@ class NetHost:
         Raises:
             PeerFailed: It is not connected, did not answer in time, or answered too much.
         """
-        return await self._asker.ask(ID.from_string(peer_id), protocol, request)
+        target = read_peer_id(peer_id)
+        if target is None:
+            raise PeerFailed(f"not a peer id: {peer_id!r}")
+        return await self._asker.ask(target, protocol, request)
 
     async def hang_up(self, peer_id: PeerId) -> None:
         """Close every connection to a peer."""

@@ -13,7 +13,7 @@ from tests.loopback.killers import KILLERS, Killer, attempt
 from tests.node.net_hosts import Station, running, seed_of, until
 
 TIMES = 100
-AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
+AT_ONCE = 8  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
 GROWTH_BYTES_MAX = 24 * 1024 * 1024
 

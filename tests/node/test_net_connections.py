@@ -175,6 +175,28 @@ async def test_watchdog__cuts_a_peer_that_froze_and_takes_it_back_when_it_wakes(
         await until(lambda: len(ann.watched) == 3)
 
 
+async def test_restart__of_a_killed_process_is_noticed_and_it_relays_again() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    seed = seed_of("killed")
+    async with running(ann, bob):
+        listen: list[str] = []
+        for life in range(3):
+            async with bare_process(seed, *listen) as process:
+                for station in (ann, bob):
+                    await station.net.dial(process.address)
+                await until(partial(told, ann, 2 * life + 1))
+                await until(partial(told, bob, 2 * life + 1))
+                data = f"life {life}".encode()
+                await ann.net.publish(LOG, data)
+                await until(partial(hears, bob, data), within_s=2)
+                listen = [process.address.rpartition("/p2p/")[0]]
+            await until(lambda: not ann.net.peers() and not bob.net.peers(), within_s=3)
+
+
+def hears(station: Station, data: bytes) -> bool:
+    return data in station.messages()
+
+
 async def test_connections__are_not_used_up_by_those_that_came_and_went() -> None:
     ann = a_station("ann", connections_max=8, connections_inbound_max=4)
     bob = a_station("bob")

@@ -1,0 +1,144 @@
+"""What control messages can do to the mesh, asked of a router whose frames are caught."""
+
+from collections.abc import Iterable
+
+import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+from libp2p.peer.peerdata import PeerData
+from libp2p.pubsub.pb import rpc_pb2
+
+from node.net.limits import NetLimits
+from node.net.mesh import SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
+from node.net.patches import OutboundQueue
+from node.net.stack import LoyalPeerStore
+from protocol.ids import sha256
+from tests.node.net_hosts import LOG, Station, seed_of
+
+LIMITS = NetLimits()
+
+
+def peer(number: int) -> ID:
+    return ID.from_pubkey(create_new_key_pair(seed_of(f"peer {number}")).public_key)
+
+
+@pytest.fixture
+def station() -> Station:
+    station = Station("router")
+    station.build()
+    station.net._router.mesh[LOG] = set()
+    return station
+
+
+def catch(station: Station, peer_id: ID) -> OutboundQueue:
+    queue = OutboundQueue(frames_max=4_096, bytes_max=2**22, frame_bytes_max=65_536)
+    station.net._pubsub.peer_queues[peer_id] = queue
+    return queue
+
+
+def frames(queue: OutboundQueue) -> Iterable[rpc_pb2.RPC]:
+    while len(queue):
+        frame = queue._queue.pop()
+        assert frame is not None
+        yield frame
+
+
+async def test_graft__is_refused_when_the_mesh_is_full(station: Station) -> None:
+    router = station.net._router
+    graft = rpc_pb2.ControlGraft(topicID=LOG)
+    for number in range(LIMITS.degree_high):
+        await router.handle_graft(graft, peer(number))
+    late = catch(station, peer(99))
+
+    await router.handle_graft(graft, peer(99))
+
+    assert len(router.mesh[LOG]) == LIMITS.degree_high
+    (answer,) = frames(late)
+    assert [prune.topicID for prune in answer.control.prune] == [LOG]
+
+
+async def test_control__about_foreign_topics_leaves_no_trace(station: Station) -> None:
+    router = station.net._router
+    queue = catch(station, peer(1))
+    control = rpc_pb2.ControlMessage(
+        graft=[rpc_pb2.ControlGraft(topicID="invented")],
+        prune=[rpc_pb2.ControlPrune(topicID="invented", backoff=5)],
+        ihave=[rpc_pb2.ControlIHave(topicID="invented", messageIDs=[bytes(32)])],
+    )
+
+    await router.handle_rpc(rpc_pb2.RPC(control=control), peer(1))
+
+    assert set(router.mesh) == {LOG}
+    assert router.back_off == {}
+    assert not list(frames(queue))
+
+
+@pytest.mark.parametrize("backoff", [2**63, 2**64 - 1])
+async def test_prune__cannot_keep_a_peer_out_for_ever(station: Station, backoff: int) -> None:
+    router = station.net._router
+    await router.handle_graft(rpc_pb2.ControlGraft(topicID=LOG), peer(1))
+    before = router.back_off.get(LOG, {}).get(peer(1), 0)
+
+    await router.handle_prune(rpc_pb2.ControlPrune(topicID=LOG, backoff=backoff), peer(1))
+    until_s = router.back_off[LOG][peer(1)]
+    router._add_back_off(peer(2), LOG, False, LIMITS.backoff_s_max)
+
+    assert before == 0
+    assert peer(1) not in router.mesh[LOG]
+    assert abs(until_s - router.back_off[LOG][peer(2)]) <= 2
+    router.remove_peer(peer(1))
+    assert peer(1) not in router.back_off[LOG]
+
+
+async def test_iwant__sends_each_message_a_few_times_however_often_it_is_asked(
+    station: Station,
+) -> None:
+    router = station.net._router
+    message = rpc_pb2.Message(data=bytes(1_000), topicIDs=[LOG])
+    router.mcache.put(message)
+    queue = catch(station, peer(1))
+    iwant = rpc_pb2.ControlIWant(messageIDs=[sha256(message.data)] * 2_000)
+
+    for _ in range(10):
+        await router.handle_iwant(iwant, peer(1))
+
+    assert len(list(frames(queue))) == SERVED_TIMES_MAX
+
+
+async def test_ihave__is_answered_within_a_budget_and_only_with_unseen_ids(
+    station: Station,
+) -> None:
+    router = station.net._router
+    queue = catch(station, peer(1))
+    seen = sha256(b"seen")
+    station.net._pubsub.seen_messages.add(seen)
+    unseen = [sha256(str(number).encode()) for number in range(500)]
+    ihave = rpc_pb2.ControlIHave(topicID=LOG, messageIDs=[seen, b"", b"short", *unseen, *unseen])
+
+    await router.handle_ihave(ihave, peer(1))
+    await router.handle_ihave(ihave, peer(1))
+
+    asked = [key for f in frames(queue) for want in f.control.iwant for key in want.messageIDs]
+    assert asked == unseen[:WANTED_PER_BEAT_MAX]
+
+
+async def test_outbound_queue__refuses_too_many_bytes_and_takes_more_once_they_left() -> None:
+    queue = OutboundQueue(frames_max=10, bytes_max=2_500, frame_bytes_max=65_536)
+    frame = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=bytes(1_000), topicIDs=[LOG])])
+
+    assert [queue.push(frame) for _ in range(3)] == [True, True, False]
+    await queue.pop()
+    assert queue.push(frame)
+
+
+def test_peer_store__never_forgets_ourselves() -> None:
+    store = LoyalPeerStore(peer(0))
+    store.add_key_pair(peer(0), create_new_key_pair(seed_of("peer 0")))
+    store.max_peers = 5
+
+    for number in range(1, 20):
+        store.peer_data_map[peer(number)] = PeerData()
+        store._enforce_peer_limit()
+
+    assert store.privkey(peer(0)) is not None
+    assert len(store.peer_data_map) <= 6
