@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import hexdigits
 
 import trio
 
@@ -36,10 +37,13 @@ from protocol.params import Network
 from protocol.statements import Capability
 from protocol.topics import Topics
 
-REQUEST_ID_CHARS_MAX = 200
+REQUEST_ID_CHARS_MAX = 128  # as many as the RPC takes
 TASKS_SHOWN_MAX = 1_000
 TASKS_SEARCHED_MAX = 20_000  # a filtered listing looks at no more than these
+TASK_ID_DIGITS = 64
 PREFIX_DIGITS_MIN = 8
+MODEL_DIGITS = 64
+TEXT_SHOWN_MAX = 70  # of what a user mistyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class NodeMarket:
         input_bytes = doors.inference.encode(name, request.text)
         capability = doors.inference.default_capability(name)
         if request.model is not None:
-            capability = Capability(name, _hex(request.model, "model", 32))
+            capability = Capability(name, _model_digest(request.model))
         request_id = secrets.token_hex(16) if request.request_id is None else request.request_id
         if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
             limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
@@ -263,12 +267,12 @@ class NodeMarket:
         return found[0]
 
     def _resolve(self, text: str) -> TaskId | None:
-        if len(text) == 64:
-            return TaskId(_hex(text, "task id", 32))
-        if not PREFIX_DIGITS_MIN <= len(text) < 64:
-            limit = f"need 64 hex digits, or the first {PREFIX_DIGITS_MIN} or more"
-            raise RequestRefused(400, "bad_task_id", f"task id: {len(text)} digits, {limit}")
-        even = _hex(text[: len(text) // 2 * 2], "task id", len(text) // 2)
+        if not PREFIX_DIGITS_MIN <= len(text) <= TASK_ID_DIGITS or not _is_hex(text):
+            limit = f"need {TASK_ID_DIGITS} hex digits, or the first {PREFIX_DIGITS_MIN} or more"
+            raise RequestRefused(400, "bad_task_id", f"task id {_shown(text)}: {limit}")
+        if len(text) == TASK_ID_DIGITS:
+            return TaskId(bytes.fromhex(text))
+        even = bytes.fromhex(text[: len(text) // 2 * 2])
         found: list[TaskId] = []
         for key, _ in self._doors.log.scan(layout.TASK + even):
             if key[1:].hex().startswith(text.lower()):
@@ -278,12 +282,16 @@ class NodeMarket:
         return found[0] if found else None
 
 
-def _hex(text: str, what: str, size: int) -> bytes:
-    try:
-        value = bytes.fromhex(text) if text.isascii() and text.isalnum() else b""
-    except ValueError:
-        value = b""
-    if len(value) != size or len(text) != 2 * size:
-        shown = text if len(text) <= 70 else text[:67] + "..."
-        raise RequestRefused(400, f"bad_{what.replace(' ', '_')}", f"{what} {shown!r}: not hex")
-    return value
+def _model_digest(text: str) -> bytes:
+    if len(text) != MODEL_DIGITS or not _is_hex(text):
+        need = f"need the {MODEL_DIGITS} hex digits of its digest"
+        raise RequestRefused(400, "bad_model", f"model {_shown(text)}: {need}")
+    return bytes.fromhex(text)
+
+
+def _is_hex(text: str) -> bool:
+    return all(letter in hexdigits for letter in text)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= TEXT_SHOWN_MAX else text[: TEXT_SHOWN_MAX - 3] + "...")
