@@ -148,7 +148,7 @@ def _seed_in(pem: bytes, path: Path) -> bytes:
         kind = type(key).__name__.lstrip("_")
         raise StartError(f"the key {path} is of the kind {kind}, not Ed25519")
     seed = key.private_bytes_raw()
-    assert len(seed) == SEED_BYTES  # noqa: S101  an Ed25519 key has no other form
+    assert len(seed) == SEED_BYTES
     return seed
 
 

@@ -84,7 +84,6 @@ class Loop:
         clock: Clock,
     ) -> None:
         self.machine = machine
-        self.changed = trio.Event()  # replaced after every step that wrote something
         self._log = log
         self._journal = journal
         self._publish = publish
@@ -118,9 +117,7 @@ class Loop:
             if self._stopped:
                 return
             self._stopped = True
-            for effect in self.machine.handle(Stopping(), self._clock.now()):
-                if isinstance(effect, Publish):
-                    await self._publish(effect.channel, effect.data)
+            await self._step([Stopping()], nursery=None)
 
     async def tell(self, event: Event) -> None:
         """Hand the machine an event nobody waits for."""
@@ -188,8 +185,11 @@ class Loop:
                 break
         return events or [Woke()]
 
-    async def _step(self, events: Sequence[Event], nursery: trio.Nursery) -> None:
-        """Let the machine see some events, then do all it asks: disk first, the rest after."""
+    async def _step(self, events: Sequence[Event], nursery: trio.Nursery | None) -> None:
+        """Let the machine see some events, then do all it asks: disk first, the rest after.
+
+        Without a nursery no model run is begun.
+        """
         self._wake_ms = None
         entries: list[bytes] = []
         later: list[Effect] = []
@@ -210,21 +210,19 @@ class Loop:
             await trio.to_thread.run_sync(self._write, entries)
         for effect in later:
             await self._do(effect, nursery)
-        if wrote:
-            changed, self.changed = self.changed, trio.Event()
-            changed.set()
 
     def _write(self, entries: list[bytes]) -> None:
         if entries:
             self._journal.append(entries)
         self._log.flush()
 
-    async def _do(self, effect: Effect, nursery: trio.Nursery) -> None:
+    async def _do(self, effect: Effect, nursery: trio.Nursery | None) -> None:
         match effect:
             case Publish(channel, data):
                 await self._publish(channel, data)
             case Infer(task_id, capability, input_bytes):
-                nursery.start_soon(self._infer, task_id, capability, input_bytes)
+                if nursery is not None:
+                    nursery.start_soon(self._infer, task_id, capability, input_bytes)
             case Relayed(token, word):
                 self._answer(token, word)
             case Reply(token, task_id):
