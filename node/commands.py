@@ -19,7 +19,7 @@ EXIT_USAGE = 2
 EXIT_LATER = 75
 EXIT_INTERRUPTED = 130
 
-_OF_STATUS = {400: EXIT_USAGE, 429: EXIT_LATER, 503: EXIT_LATER}
+_OF_STATUS = {400: EXIT_USAGE, 413: EXIT_USAGE, 429: EXIT_LATER, 503: EXIT_LATER}
 
 
 def node_command(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ STATES = ("open", "seated", "final", "split", "void")
 @click.option("--model", metavar="DIGEST", help="The model digest in hex; else the node's own.")
 @click.option("--request-id", metavar="ID", help="The same id is the same task: safe to repeat.")
 @click.option("--wait", is_flag=True, help="Wait for the verdict.")
-@click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=click.FloatRange(0), default=120.0, help="Seconds; else 120.")
 @node_command
 def submit(
     *,

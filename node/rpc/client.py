@@ -51,7 +51,7 @@ class Client:
 
     def task(self, task_id: str) -> Any:
         """Return one task."""
-        return self._call("GET", f"/tasks/{quote(task_id, safe='')}")
+        return self._call("GET", f"/tasks/{_quoted(task_id)}")
 
     def tasks(self, *, mine: bool = False, state: str | None = None, limit: int = 50) -> Any:
         """Return the newest tasks first."""
@@ -64,7 +64,7 @@ class Client:
 
     def cancel(self, task_id: str) -> Any:
         """Stop caring for an own task."""
-        return self._call("POST", f"/tasks/{quote(task_id, safe='')}/cancel", {})
+        return self._call("POST", f"/tasks/{_quoted(task_id)}/cancel", {})
 
     def leaderboard(self) -> Any:
         """Return the node's own leaderboard, a list of rows."""
@@ -72,7 +72,7 @@ class Client:
 
     def leaderboard_of(self, peer: str) -> Any:
         """Return the leaderboard a peer of the node computes."""
-        return self._call("GET", f"/leaderboard/of/{quote(peer, safe='')}")
+        return self._call("GET", f"/leaderboard/of/{_quoted(peer)}")
 
     def peers(self) -> Any:
         """Return who the node is connected to, or hears of."""
@@ -133,3 +133,8 @@ class Client:
         return (
             f"cannot reach a node at {self.endpoint.url} - is `aimarket-node --id {name}` running?"
         )
+
+
+def _quoted(part: str) -> str:
+    """Make one path component of what the user typed, even if that is not UTF-8."""
+    return quote(part, safe="", errors="replace")

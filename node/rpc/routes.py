@@ -93,9 +93,9 @@ def _add_node_routes(router: APIRouter, market: Market) -> None:
         """List the scores as this node computes them."""
         return JSONResponse(_rows(asdict(market.leaderboard())["rows"]))
 
-    @router.get("/leaderboard/of/{peer}")
+    @router.get("/leaderboard/of/{peer:path}")
     async def leaderboard_of(peer: str) -> JSONResponse:
-        """Ask a peer for the scores as it computes them."""
+        """Ask a peer for the scores as it computes them; a nickname may hold a slash."""
         view = asdict(await market.leaderboard_of(peer))
         return JSONResponse({"leaderboard": _rows(view.pop("rows")), **view})
 

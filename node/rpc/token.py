@@ -77,12 +77,12 @@ def read_rpc_file(path: Path) -> RpcFile:
     """Read what a node wrote.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no such file.
         UsageError: It is a symlink, not a file, or does not say what it should.
     """
-    fields = _read_fields(path)
+    raw = _read_text(path)
     try:
-        decoded = json.loads(fields)
+        decoded = json.loads(raw)
         content = RpcFile(
             url=decoded["url"],
             token=decoded["token"],
@@ -94,6 +94,8 @@ def read_rpc_file(path: Path) -> RpcFile:
     texts = (content.url, content.token, content.worker_id)
     if not all(isinstance(text, str) for text in texts) or not isinstance(content.pid, int):
         raise UsageError(f"{path} is not a node's {FILE_NAME}")
+    if not _is_token(content.token):
+        raise UsageError(f"{path} holds no token")
     return content
 
 
@@ -104,13 +106,13 @@ def read_token(path: Path) -> str:
         UsageError: There is no such file, or it holds no secret.
     """
     try:
-        raw = _read_fields(path)
+        raw = _read_text(path)
         if raw.lstrip().startswith("{"):
             return read_rpc_file(path).token
     except FileNotFoundError:
         raise UsageError(f"token file {path}: there is no such file") from None
     token = raw.strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not _is_token(token):
         raise UsageError(f"token file {path}: it holds no token")
     return token
 
@@ -121,7 +123,12 @@ def is_readable_by_others(path: Path) -> bool:
     return bool(status.st_mode & 0o077) or status.st_uid not in (os.geteuid(), 0)
 
 
-def _read_fields(path: Path) -> str:
+def _is_token(token: str) -> bool:
+    """Say whether it can stand in a header."""
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
+
+
+def _read_text(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -114,7 +114,16 @@ def test_remove_rpc_file__leaves_the_file_of_a_later_run(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{}", b"[]", b"\xff", b'{"url":1,"token":2,"pid":3,"worker_id":4}', b"[" * 9999]
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"url":1,"token":2,"pid":3,"worker_id":4}',
+        b"[" * 9999,
+        b'{"url":"u","token":"a\\nb","pid":3,"worker_id":"w"}',
+    ],
 )
 def test_read_rpc_file__refuses_what_no_node_wrote(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "rpc.json"
