@@ -23,7 +23,7 @@ from node.net.mesh import MeshRouter
 from node.net.patches import join_logging, patch_libp2p
 from node.net.penalties import Penalties
 from node.net.roster import Roster
-from node.net.scopes import shielded
+from node.net.scopes import TaskStatus, shielded
 from node.net.sockets import abort, check_free, is_dialled, read_multiaddr
 from node.net.stack import build_host
 from node.net.streams import Answering, Asker
@@ -33,7 +33,6 @@ from protocol.ids import PeerId
 
 logger = logging.getLogger(__name__)
 
-TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
 FLUSH_S = 0.5  # for our last words to leave before the connections are cut
 HANG_UP_S = 2.0  # for the library to notice a cut connection
 
@@ -291,8 +290,7 @@ class NetHost:
         """End every connection at once rather than one after the other, and never wait for ever."""
         with trio.move_on_after(self._limits.close_s):
             with trio.move_on_after(FLUSH_S):
-                # A queue does not announce that it is empty.
-                while any(map(len, self._pubsub.peer_queues.values())):  # noqa: ASYNC110
+                while any(map(len, self._pubsub.peer_queues.values())):  # noqa: ASYNC110 - silent
                     await trio.sleep(0.01)
             for listener in list(self._swarm.listeners.values()):
                 await listener.close()

@@ -47,6 +47,7 @@ class NetLimits:
         probe_s: Between two probes of a connection.
         probe_timeout_s: For a probe to be answered.
         probe_failures_max: Probes in a row that make a peer dead.
+        stranger_s: How long a peer may hold an inbound place without following our topics.
         close_s: For everything to end cleanly when we stop.
     """
 
@@ -89,4 +90,5 @@ class NetLimits:
     probe_s: float = 10.0
     probe_timeout_s: float = 5.0
     probe_failures_max: int = 2
+    stranger_s: float = 60.0
     close_s: float = 3.0

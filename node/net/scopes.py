@@ -1,8 +1,11 @@
 """Room to finish: a scope that outlives being cancelled, for so long and no longer."""
 
 import math
+from typing import Any
 
 import trio
+
+TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
 
 
 def shielded(seconds: float = math.inf) -> trio.CancelScope:

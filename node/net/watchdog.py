@@ -1,8 +1,8 @@
-"""Notices peers that are connected and dead, and peers that are connected and mute."""
+"""Notices peers that are connected and dead, mute, or of no use."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -13,7 +13,7 @@ from libp2p.peer.id import ID
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
-from node.net.sockets import abort
+from node.net.sockets import abort, is_dialled
 
 logger = logging.getLogger(__name__)
 
@@ -36,19 +36,38 @@ class Watchdog:
         self._limits = limits
         self._counters = counters
         self._failures: Counter[INetConn] = Counter()
+        self._busy: set[object] = set()
+        self._met_s: dict[
+            INetConn, float
+        ] = {}  # inbound connections of peers we cannot gossip with
 
     async def run(self) -> None:
         """Run until cancelled."""
-        while True:
-            await trio.sleep(self._limits.probe_s)
-            connections = self._swarm.get_connections()
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            while True:
+                await trio.sleep(self._limits.probe_s)
+                await self._cut_strangers()
+                connections = self._swarm.get_connections()
                 for conn in connections:
-                    nursery.start_soon(self._probe, conn, self._limits.probe_failures_max)
+                    once = (self._probe, conn, self._limits.probe_failures_max)
+                    nursery.start_soon(self._unless_busy, conn, *once)
                 for peer_id in {conn.muxed_conn.peer_id for conn in connections}:
-                    nursery.start_soon(self._unmute, peer_id)
-            alive = set(self._swarm.get_connections())
-            self._failures = Counter({c: n for c, n in self._failures.items() if c in alive})
+                    nursery.start_soon(self._unless_busy, peer_id, self._unmute, peer_id)
+                alive = set(connections)
+                self._failures = Counter({c: n for c, n in self._failures.items() if c in alive})
+                self._met_s = {c: met_s for c, met_s in self._met_s.items() if c in alive}
+
+    async def _unless_busy(
+        self, key: object, function: Callable[..., Awaitable[None]], *args: object
+    ) -> None:
+        """Look after one connection or peer, unless the last time still goes on."""
+        if key in self._busy:
+            return
+        self._busy.add(key)
+        try:
+            await function(*args)
+        finally:
+            self._busy.discard(key)
 
     async def probe_older(self, newest: INetConn) -> None:
         """Drop a peer's other connections unless they answer now: it may have started anew."""
@@ -73,6 +92,17 @@ class Watchdog:
             self._counters.add("connections_dead")
             logger.info("%s no longer answers; its connection is cut", conn.muxed_conn.peer_id)
             await abort(conn)
+
+    async def _cut_strangers(self) -> None:
+        """Free the places of those who came in and never followed our topics."""
+        now_s = trio.current_time()
+        for conn in self._swarm.get_connections():
+            if is_dialled(conn) or self._pubsub.follows_all(conn.muxed_conn.peer_id):
+                self._met_s.pop(conn, None)
+            elif now_s - self._met_s.setdefault(conn, now_s) >= self._limits.stranger_s:
+                self._met_s[conn] = now_s
+                self._counters.add("connections_of_no_use")
+                await abort(conn)
 
     async def _unmute(self, peer_id: ID) -> None:
         if peer_id in self._pubsub.peers or self._is_banned(peer_id):

@@ -12,6 +12,7 @@ from node.errors import DialFailed, StartError
 from node.net.limits import NetLimits
 from node.net.sockets import dialable
 from tests.loopback.bare_process import bare_process
+from tests.loopback.intruder import Target, intruder
 from tests.node.net_hosts import LOG, Station, connect, running, seed_of, until
 
 
@@ -207,6 +208,22 @@ async def test_connections__are_not_used_up_by_those_that_came_and_went() -> Non
             await until(lambda: not ann.net.peers())
 
         await connect(bob, ann)
+
+
+async def test_watchdog__frees_the_place_of_one_who_never_follows_our_topics() -> None:
+    ann = a_station("ann", probe_s=0.1, stranger_s=0.3)
+    bob = a_station("bob")
+    async with running(ann, bob):
+        await connect(bob, ann)
+        target = Target("127.0.0.1", int(ann.net.addresses()[0].split("/")[4]), ann.net.peer_id)
+
+        async with intruder(target) as stranger:
+            await until(lambda: len(ann.net.peers()) == 2)
+            await until(lambda: len(ann.net.peers()) == 1)
+            await until(lambda: stranger.muxed.is_closed)
+
+        assert ann.net.stats()["connections_of_no_use"] == 1
+        assert ann.watched == [(bob.net.peer_id, True)]
 
 
 async def test_handshakes__that_stall_leave_room_for_others() -> None:
