@@ -32,10 +32,10 @@ class Reader:
     Every method raises `Malformed` when the next value is not what was asked for.
     """
 
-    __slots__ = ("_unpacker",)
+    __slots__ = ("_header", "_next")
 
     def __init__(self, data: bytes) -> None:
-        self._unpacker = msgpack.Unpacker(
+        unpacker = msgpack.Unpacker(
             raw=False,
             strict_map_key=True,
             max_buffer_size=max(len(data), 1),
@@ -43,12 +43,14 @@ class Reader:
             max_map_len=0,
             max_ext_len=0,
         )
-        self._unpacker.feed(data)
+        unpacker.feed(data)
+        self._header: Callable[[], int] = unpacker.read_array_header
+        self._next: Callable[[], object] = unpacker.unpack
 
     def array(self, what: str, least: int, most: int) -> int:
         """Read an array header and return how many items follow, `least` to `most`."""
         try:
-            count: int = self._unpacker.read_array_header()
+            count = self._header()
         except _READ_ERRORS as error:
             raise Malformed(f"{what}: not an array") from error
         if not least <= count <= most:
@@ -57,14 +59,20 @@ class Reader:
 
     def uint(self, what: str, most: int) -> int:
         """Read an integer, 0 to `most`."""
-        value = self._scalar(what)
+        try:
+            value = self._next()
+        except _READ_ERRORS as error:
+            raise _unreadable(what, error) from error
         if type(value) is not int or not 0 <= value <= most:
             raise Malformed(f"{what}: {_show(value)}, need an integer from 0 to {most}")
         return value
 
     def blob(self, what: str, least: int, most: int) -> bytes:
         """Read bytes, `least` to `most` of them."""
-        value = self._scalar(what)
+        try:
+            value = self._next()
+        except _READ_ERRORS as error:
+            raise _unreadable(what, error) from error
         if type(value) is not bytes:
             raise Malformed(f"{what}: {_show(value)}, need bytes")
         if not least <= len(value) <= most:
@@ -73,18 +81,14 @@ class Reader:
 
     def text(self, what: str, least: int, most: int) -> str:
         """Read text, `least` to `most` bytes of UTF-8."""
-        value = self._scalar(what)
+        try:
+            value = self._next()
+        except _READ_ERRORS as error:
+            raise _unreadable(what, error) from error
         if type(value) is not str:
             raise Malformed(f"{what}: {_show(value)}, need text")
         if not least <= len(value.encode()) <= most:
             raise Malformed(f"{what}: {len(value.encode())} bytes, need {least} to {most}")
-        return value
-
-    def _scalar(self, what: str) -> object:
-        try:
-            value: object = self._unpacker.unpack()
-        except _READ_ERRORS as error:
-            raise Malformed(f"{what}: not readable ({type(error).__name__})") from error
         return value
 
 
@@ -103,6 +107,10 @@ def read_exactly(data: bytes, read: Callable[[Reader], T], again: Callable[[T], 
     if again(value) != data:
         raise Malformed("not the canonical encoding")
     return value
+
+
+def _unreadable(what: str, error: Exception) -> Malformed:
+    return Malformed(f"{what}: not readable ({type(error).__name__})")
 
 
 def _show(value: object) -> str:

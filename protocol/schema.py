@@ -1,5 +1,6 @@
 """Statements to fields, fields to statements, with every limit checked on the way in."""
 
+from collections.abc import Callable
 from typing import Any
 
 from protocol.canonical import Reader, pack
@@ -32,14 +33,7 @@ from protocol.statements import (
 
 _UINT_MAX = UINT_END - 1
 _MOST_FIELDS = 9  # a Presence, its kind included
-_FIELDS = {
-    Kind.PROFILE: 4,
-    Kind.TASK: 8,
-    Kind.COMMIT: 3,
-    Kind.JURY: 3,
-    Kind.REVEAL: 6,
-    Kind.PRESENCE: 9,
-}
+_ANSWER_KINDS = (AnswerKind.VALUE, AnswerKind.ERROR)
 
 
 def fields_of(statement: Statement) -> list[Any]:
@@ -92,37 +86,20 @@ def read_statement(reader: Reader, params: NetworkParams) -> Statement:
         Malformed: An unknown kind, a wrong number of fields, or a field outside its limits.
     """
     count = reader.array("statement", 1, _MOST_FIELDS)
-    number = reader.uint("kind", _UINT_MAX)
-    if not Kind.PROFILE <= number <= Kind.PRESENCE:
-        raise Malformed(f"kind: {number} is unknown")
-    kind = Kind(number)
-    if count != _FIELDS[kind]:
-        raise Malformed(f"{kind.name.lower()}: {count} fields, need {_FIELDS[kind]}")
-    match kind:
-        case Kind.COMMIT:
-            return Commit(_task_id(reader), Commitment(reader.blob("commitment", 32, 32)))
-        case Kind.REVEAL:
-            return Reveal(
-                _task_id(reader), read_result(reader, params), reader.blob("salt", 32, 32)
-            )
-        case Kind.TASK:
-            return _read_task(reader, params)
-        case Kind.JURY:
-            return _read_jury(reader, params)
-        case Kind.PROFILE:
-            return Profile(
-                reader.uint("sequence", _UINT_MAX),
-                reader.text("alias", 0, params.alias_bytes_max),
-                reader.text("agent", 0, TEXT_BYTES_MAX),
-            )
-        case Kind.PRESENCE:
-            return _read_presence(reader, params)
+    kind = reader.uint("kind", _UINT_MAX)
+    form = _FORMS.get(kind)
+    if form is None:
+        raise Malformed(f"kind: {kind} is unknown")
+    fields, read = form
+    if count != fields:
+        raise Malformed(f"{Kind(kind).name.lower()}: {count} fields, need {fields}")
+    return read(reader, params)
 
 
 def read_result(reader: Reader, params: NetworkParams) -> Result:
     """Read `answer, confidence_ppm, margin_ppm`, three fields in a row."""
     reader.array("answer", 2, 2)
-    kind = AnswerKind(reader.uint("answer kind", 1))
+    kind = _ANSWER_KINDS[reader.uint("answer kind", 1)]
     if kind is AnswerKind.VALUE:
         value = reader.blob("answer", 0, params.answer_bytes_max)
     else:
@@ -141,6 +118,22 @@ def _digest_or_empty(reader: Reader, what: str) -> bytes:
     if len(value) not in (0, 32):
         raise Malformed(f"{what}: {len(value)} bytes, need 0 or 32")
     return value
+
+
+def _read_commit(reader: Reader, params: NetworkParams) -> Commit:
+    return Commit(_task_id(reader), Commitment(reader.blob("commitment", 32, 32)))
+
+
+def _read_reveal(reader: Reader, params: NetworkParams) -> Reveal:
+    return Reveal(_task_id(reader), read_result(reader, params), reader.blob("salt", 32, 32))
+
+
+def _read_profile(reader: Reader, params: NetworkParams) -> Profile:
+    return Profile(
+        reader.uint("sequence", _UINT_MAX),
+        reader.text("alias", 0, params.alias_bytes_max),
+        reader.text("agent", 0, TEXT_BYTES_MAX),
+    )
 
 
 def _read_task(reader: Reader, params: NetworkParams) -> Task:
@@ -203,3 +196,15 @@ def sorted_capabilities(capabilities: "list[Capability]") -> tuple[Capability, .
     """Put capabilities in the one order a presence may list them in, without repetitions."""
     packed = {pack([c.task_type, c.model_digest]): c for c in capabilities}
     return tuple(packed[key] for key in sorted(packed))
+
+
+# How many fields each kind has, itself included, and who reads the rest. A dictionary, because
+# reading statements is the busiest code of a node.
+_FORMS: dict[int, tuple[int, Callable[[Reader, NetworkParams], Statement]]] = {
+    Kind.PROFILE: (4, _read_profile),
+    Kind.TASK: (8, _read_task),
+    Kind.COMMIT: (3, _read_commit),
+    Kind.JURY: (3, _read_jury),
+    Kind.REVEAL: (6, _read_reveal),
+    Kind.PRESENCE: (9, _read_presence),
+}
