@@ -115,8 +115,11 @@ class RealNode:
     ) -> tuple[int, Any]:
         """Make one request and return the status and the document."""
         assert self._client is not None, f"{self.name} does not serve"
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        answer = self._client.request(method, path, json=body, headers=headers)
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        content = None if body is None else json.dumps(body)  # escaped, so it holds anything
+        answer = self._client.request(method, path, content=content, headers=headers)
         return answer.status_code, answer.json()
 
     def ask(self, path: str) -> Any:
