@@ -10,7 +10,6 @@ from consensus.log import (
     find_profile,
     find_record,
     find_task,
-    juries_of,
     state_digest,
     undecided,
 )
@@ -191,11 +190,12 @@ class Machine:
             said = Profile(sequence, self._alias, self._agent)
             self.outbox.add(turn, Draftee(said, profile_slot(sequence)))
         self._say_undecided_again(turn)
+        self.worker.resume(turn)
         self.submitter.resume(turn)
         self._announcer.soon(turn)
 
     def _say_undecided_again(self, turn: Turn) -> None:
-        """Publish our records of undecided tasks once more, and open what is seated meanwhile."""
+        """Publish our records of undecided tasks once more."""
         said: dict[RecordId, None] = {}
         for task_id in undecided(turn.rows):
             submitted = find_task(turn.rows, task_id)
@@ -207,8 +207,6 @@ class Machine:
                 record_id = find_slot(turn.rows, statement_slot(kind, task_id))
                 if record_id is not None:
                     said[record_id] = None
-            for jury in juries_of(turn.rows, task_id, submitted.author):
-                self.worker.see_jury(turn, submitted.author, jury)
         for record_id in said:
             raw = find_record(turn.rows, record_id)
             if raw is not None:

@@ -5,7 +5,7 @@ one task. The rows here mirror the signing journal; at start they are made again
 the journal alone decides, whatever became of the database.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consensus.rows import Changes, Rows
@@ -95,6 +95,14 @@ def find_opening(rows: Rows, task_id: TaskId, params: NetworkParams) -> Opening 
     if value is None:
         return None
     return Opening(task_id, value[:32], read_result(Reader(value[32:]), params))
+
+
+def unopened(rows: Rows) -> Iterator[TaskId]:
+    """Walk the tasks we committed to and signed no reveal for, ascending by id."""
+    for key, _ in rows.scan(_OPENING):
+        task_id = TaskId(key[1:])
+        if find_slot(rows, statement_slot(Kind.REVEAL, task_id)) is None:
+            yield task_id
 
 
 def is_cancelled(rows: Rows, task_id: TaskId) -> bool:

@@ -11,7 +11,7 @@ from node.core.alarms import Alarm, Alarms
 from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, may_start, order_of
 from node.core.effects import Infer
 from node.core.outbox import Draftee, Outbox
-from node.core.own import Opening, find_opening, find_slot, statement_slot
+from node.core.own import Opening, find_opening, find_slot, statement_slot, unopened
 from node.core.presences import Presences
 from node.core.settings import Settings
 from node.core.turn import Turn
@@ -81,6 +81,14 @@ class Worker:
         """Return how many runs wait or go on."""
         return len(self._queue) + self._running
 
+    def resume(self, turn: Turn) -> None:
+        """Open every answer of ours that was seated before a restart, decided since or not."""
+        for task_id in unopened(turn.rows):
+            submitted = find_task(turn.rows, task_id)
+            if submitted is not None:
+                for jury in juries_of(turn.rows, task_id, submitted.author):
+                    self.see_jury(turn, submitted.author, jury)
+
     def serve(self, turn: Turn, capabilities: tuple[Capability, ...]) -> None:
         """Take note of what we can run now, and look at what waits for it."""
         self.capabilities = capabilities
@@ -90,12 +98,15 @@ class Worker:
     def see_task(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Look at a task for the first time."""
         task, task_id = submitted.task, submitted.task_id
+        juries = juries_of(turn.rows, task_id, submitted.author)
+        if juries:  # heard before their task, so nobody has looked at them yet
+            for jury in juries:
+                self.see_jury(turn, submitted.author, jury)
+            return
         if submitted.author == self._me or task.capability not in self.capabilities:
             return
         slot = statement_slot(Kind.COMMIT, task_id)
         if task_id in self._jobs or self._outbox.find(slot) or find_slot(turn.rows, slot):
-            return
-        if juries_of(turn.rows, task_id, submitted.author):
             return
         if len(self._jobs) >= self._settings.jobs_max:
             self._overflowed = True
