@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from consensus.log import commits_of, find_task, juries_of, undecided
@@ -45,7 +45,8 @@ class Job:
     stage: Stage = Stage.WAITING
     runs: int = 0
     not_before_ms: int = 0
-    front: list[PublicKey] = field(default_factory=list)
+    front: tuple[PublicKey, ...] | None = None  # whose turn it was at first; set once
+    counted: bool = False  # a turn is missed once, however long the task waits
 
 
 class Worker:
@@ -124,12 +125,13 @@ class Worker:
 
     def see_commit(self, author: PublicKey, task_id: TaskId) -> None:
         """Note that somebody sealed an answer."""
+        self._missed.pop(author, None)
         job = self._jobs.get(task_id)
         if job is None:
             return
-        if len(job.committed) < self._settings.commits_per_task_max or author in job.front:
+        is_listed = job.front is not None and author in job.front
+        if len(job.committed) < self._settings.commits_per_task_max or is_listed:
             job.committed.add(author)
-            self._missed.pop(author, None)
 
     def see_jury(self, turn: Turn, author: PublicKey, jury: Jury) -> None:
         """Open our answer if we are seated; a task with a jury needs no further run."""
@@ -163,8 +165,8 @@ class Worker:
         now_ms, settings = turn.now.ms, self._settings
         ranking = self._ranking(job, now_ms)
         rank = ranking.index(self._me)
-        if not job.front:
-            job.front = ranking[: job.seats]
+        if job.front is None:
+            job.front = tuple(ranking[: job.seats])
         start_ms = job.first_ms + delay_ms(rank, seats=job.seats, step_ms=settings.step_ms)
         start_ms = max(start_ms, job.not_before_ms)
         if now_ms < start_ms:
@@ -237,10 +239,12 @@ class Worker:
         return sorted(workers, key=place)
 
     def _count_misses(self, job: Job) -> None:
+        if job.counted or job.front is None:
+            return
+        job.counted = True
         for worker in job.front:
             if worker not in job.committed and worker != self._me:
                 self._missed[worker] = self._missed.get(worker, 0) + 1
-        job.front = [worker for worker in job.front if worker in job.committed]
         while len(self._missed) > self._settings.authors_max:
             del self._missed[next(iter(self._missed))]
 
