@@ -261,7 +261,7 @@ class Submitter:
         assert own.seated_ms is not None
         if turn.now.ms < own.seated_ms + self._settings.reveal_window_ms:
             return False
-        absent = {vote.juror for vote in verdict.votes if vote.result is None}
+        absent = _absent(verdict)
         if not absent:
             return False
         others = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
@@ -280,7 +280,8 @@ class Submitter:
         if any(errors.count(error) >= quorum for error in errors):
             return
         seats = min(2 * own.task.seats + 1, self._network.params.seats_max)
-        capable = self._capable(own.task.capability, own.excluded, turn.now.ms)
+        absent = _absent(verdict)
+        capable = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
         if seats > own.task.seats and len(capable) >= quorum_of(seats):
             self._retry(turn, own, seats)
 
@@ -316,7 +317,7 @@ class Submitter:
         for earlier in chain_of(turn.rows, task_id):
             verdict = None if earlier == task_id else find_verdict(turn.rows, earlier)
             if verdict is not None:
-                absent.update(vote.juror for vote in verdict.votes if vote.result is None)
+                absent |= _absent(verdict)
         return frozenset(absent)
 
     def _forget(self, task_id: TaskId) -> None:
@@ -338,6 +339,10 @@ class Submitter:
 
     def _refuse(self, turn: Turn, event: Submit, status: int, code: str, message: str) -> None:
         turn.effects.append(Refuse(event.token, status, code, message))
+
+
+def _absent(verdict: Verdict) -> set[PublicKey]:
+    return {vote.juror for vote in verdict.votes if vote.result is None}
 
 
 def _used(request_id: str) -> str:
