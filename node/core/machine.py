@@ -129,9 +129,8 @@ class Machine:
         self._dispatch(turn, event)
         for alarm in self._alarms.due(now.ms):
             self._ring(turn, alarm)
-        sealed = self.outbox.flush(turn)
-        if sealed:
-            self._store(turn, sealed)
+        while sealed := self.outbox.flush(turn):
+            self._store(turn, sealed)  # which may lead to more to say
         next_ms = self._alarms.next_ms()
         if next_ms is not None:
             turn.effects.append(Wake(next_ms))

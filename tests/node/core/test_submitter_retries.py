@@ -211,6 +211,21 @@ def test_retry_missing__ends_after_the_last_attempt() -> None:
     assert world.state("me", task_id) is State.SEATED
 
 
+def test_retry__leaves_before_anything_else_happens_when_the_openings_came_first() -> None:
+    world = a_bench(*CROWD)
+    task_id = world.ask("me")
+    first = by_rank(task_id, *CROWD)[:3]
+    for number, worker in enumerate(first):
+        reveal(world, task_id, worker, answer=f"answer {number}")
+
+    for number, worker in enumerate(first):
+        commit(world, task_id, worker, answer=f"answer {number}")
+    world.run(1_000)
+
+    assert world.state("me", task_id) is State.SPLIT
+    assert len(retries(world, task_id)) == 1
+
+
 def test_retry__answers_under_the_first_id() -> None:
     world = a_bench(*CROWD)
     task_id = world.ask("me")
