@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 from pathlib import Path
 
 import trio
@@ -16,6 +17,9 @@ from node.inference.registry import FoundTaskType
 from node.inference.supervised import ModelProcess, ProcessFailed, TypeToLoad, model_process
 from node.inference.waiting import WaitingInputs
 from protocol.statements import Capability, Result
+
+if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
+    from trio_typing import TaskStatus
 
 LOAD_TIMEOUT_S = (
     120.0  # measured: 5 s quiet, 11 s busy; a large model from a slow disk takes longer
@@ -143,7 +147,7 @@ class InferenceService:
             raise InferenceFailed(f"an input of {len(input_bytes)} bytes is too large")
         return await self._waiting.wait_result(capability, input_bytes)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; start with `await nursery.start(service.run)`.
 
         Has started once the model's digest is known, long before the model is loaded.
