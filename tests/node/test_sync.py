@@ -1,0 +1,238 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.testing
+
+from consensus.log import has_record, state_digest
+from node.core.events import Received, Started, Via
+from node.errors import PeerFailed
+from node.exchange import pack_blobs, pack_ids
+from node.names import peer_id_of
+from node.ports import Answerer, Peer
+from node.sync import Sync
+from protocol.ids import PeerId
+from protocol.record import Verified
+from tests.builders import NETWORK, NOON_MS, a_market_day, a_presence, a_profile, a_record, a_task
+from tests.builders import key as key_of
+from tests.node.shell_bench import TOPICS, Bench, a_bench
+
+
+@dataclass
+class FakeNet:
+    """Peers are tables of answerers; asking is a call."""
+
+    name: str
+    others: dict[PeerId, dict[str, Answerer]] = field(default_factory=dict)
+    hung_up: list[PeerId] = field(default_factory=list)
+
+    @property
+    def peer_id(self) -> PeerId:
+        return peer_id_of(key_of(self.name))
+
+    def addresses(self) -> tuple[str, ...]:
+        return ()
+
+    def peers(self) -> tuple[Peer, ...]:
+        return tuple(Peer(p, key_of("x"), "", True, (), True) for p in self.others)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        raise AssertionError("sync does not gossip")
+
+    async def dial(self, address: str) -> PeerId:
+        raise AssertionError("sync does not dial")
+
+    async def ask(self, peer_id: PeerId, protocol: str, request: bytes) -> bytes:
+        if protocol not in self.others.get(peer_id, {}):
+            raise PeerFailed("no such peer")
+        return await self.others[peer_id][protocol](self.peer_id, request)
+
+    async def hang_up(self, peer_id: PeerId) -> None:
+        self.hung_up.append(peer_id)
+
+
+@dataclass
+class Node:
+    """One node with a sync, not running yet."""
+
+    bench: Bench
+    net: FakeNet
+    sync: Sync
+
+    def holds(self, records: list[Verified]) -> bool:
+        return all(has_record(self.bench.log, record.record_id) for record in records)
+
+
+def a_node(name: str, *, may_sign: bool = True) -> Node:
+    bench, net = a_bench(name), FakeNet(name)
+    machine = bench.loop.machine
+    sync = Sync(
+        loop=bench.loop,
+        log=bench.log,
+        net=lambda: net,
+        network=NETWORK,
+        topics=TOPICS,
+        live_presences=lambda: machine.live_presences(bench.loop._clock.now()),
+        signing_allowed=may_sign,
+    )
+    return Node(bench, net, sync)
+
+
+def introduce(one: Node, other: Node) -> None:
+    one.net.others[other.net.peer_id] = other.sync.answerers()
+    other.net.others[one.net.peer_id] = one.sync.answerers()
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    with trio.fail_after(60):
+        yield
+
+
+async def running(nursery: trio.Nursery, *nodes: Node) -> None:
+    for node in nodes:
+        await node.bench.loop.tell(Started())
+        await nursery.start(node.bench.loop.run)
+        await nursery.start(node.sync.run)
+
+
+async def settle(node: Node, records: list[Verified]) -> None:
+    with patience():
+        while not node.holds(records):
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_run__fetches_what_a_peer_has_until_both_logs_are_equal() -> None:
+    alice, bob = a_node("alice"), a_node("bob")
+    introduce(alice, bob)
+    hers = a_market_day("al", a_task("one"), {"bo": "yes", "cleo": "yes"})
+    his = a_market_day("di", a_task("two"), {"bo": "no", "cleo": "no"})
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice, bob)
+        await alice.bench.loop.tell(Received(tuple(hers), Via.SYNC, PeerId("x")))
+        await bob.bench.loop.tell(Received(tuple(his), Via.SYNC, PeerId("x")))
+        await settle(alice, hers)
+        await settle(bob, his)
+
+        alice.sync.watch(bob.net.peer_id, True)
+        bob.sync.watch(alice.net.peer_id, True)
+
+        await settle(alice, his)
+        await settle(bob, hers)
+        nursery.cancel_scope.cancel()
+    assert state_digest(alice.bench.log) == state_digest(bob.bench.log)
+    assert any(state_digest(alice.bench.log))
+
+
+async def test_run__tells_a_new_peer_who_is_here() -> None:
+    alice, bob = a_node("alice"), a_node("bob")
+    introduce(alice, bob)
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice, bob)
+
+        alice.sync.watch(bob.net.peer_id, True)
+
+        with patience():
+            while not (
+                alice.bench.loop.machine.presences.find(key_of("bob"))
+                and bob.bench.loop.machine.presences.find(key_of("alice"))
+            ):
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("listed", "sent"),
+    [
+        ([a_record("bo", a_profile())], [a_record("cleo", a_profile()).raw]),
+        ([a_record("bo", a_profile())], [b"junk"]),
+        ([a_record("bo", a_presence())], [a_record("bo", a_presence()).raw]),
+        (
+            [a_record("bo", a_profile())],
+            [a_record("bo", a_profile()).raw[:-1] + b"\0"],
+        ),
+    ],
+    ids=["not asked for", "junk", "a presence", "a bad signature"],
+)
+async def test_run__hangs_up_on_a_peer_that_sends_what_is_wrong(
+    listed: list[Verified], sent: list[bytes]
+) -> None:
+    alice = a_node("alice", may_sign=False)
+    liar = peer_id_of(key_of("liar"))
+
+    async def ids(peer_id: PeerId, request: bytes) -> bytes:
+        return pack_ids((record.created_ms, record.record_id) for record in listed)
+
+    async def records(peer_id: PeerId, request: bytes) -> bytes:
+        return pack_blobs(sent)
+
+    alice.net.others[liar] = {TOPICS.ids_stream: ids, TOPICS.records_stream: records}
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice)
+
+        alice.sync.watch(liar, True)
+
+        with patience():
+            while not alice.net.hung_up:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    assert alice.net.hung_up == [liar]
+    assert not alice.sync.may_sign
+    assert not alice.holds(listed)
+
+
+async def test_run__lets_a_used_key_sign_after_its_first_exchange() -> None:
+    alice, bob = a_node("alice", may_sign=False), a_node("bob")
+    introduce(alice, bob)
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice, bob)
+        assert not alice.bench.loop.machine.outbox.signing
+
+        alice.sync.watch(bob.net.peer_id, True)
+
+        with patience():
+            while not alice.bench.loop.machine.outbox.signing:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+
+
+async def test_run__lets_a_used_key_sign_when_nobody_came_for_a_while(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice = a_node("alice", may_sign=False)
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice)
+        await trio.sleep(9)
+        before = alice.bench.loop.machine.outbox.signing
+
+        await trio.sleep(2)
+
+        assert (before, alice.bench.loop.machine.outbox.signing) == (False, True)
+        nursery.cancel_scope.cancel()
+
+
+async def test_answer_records__skips_what_it_does_not_hold() -> None:
+    alice = a_node("alice")
+    known, unknown = a_record("bo", a_profile()), a_record("bo", a_task(), created_ms=NOON_MS + 9)
+    alice.bench.log.stage(alice_fold(alice, known))
+    answerer = alice.sync.answerers()[TOPICS.records_stream]
+
+    answer = await answerer(PeerId("x"), pack_blobs([unknown.record_id, known.record_id]))
+
+    assert answer == pack_blobs([known.raw])
+
+
+async def test_answerers__refuse_junk() -> None:
+    alice = a_node("alice")
+
+    for answerer in alice.sync.answerers().values():
+        with pytest.raises(PeerFailed):
+            await answerer(PeerId("x"), b"\xc1junk")
+
+
+def alice_fold(node: Node, record: Verified) -> dict[bytes, bytes | None]:
+    from consensus.incremental import fold
+
+    return fold(node.bench.log, [record], NETWORK).changes
