@@ -1,11 +1,14 @@
 """So that one lost frame does not leave nodes apart: ids are compared, what is missing fetched.
 
-Both sides of a connection do this on their own, on connecting and every few seconds, one session
-at a time. It costs a list of all ids each time; range-based reconciliation is to replace it.
+Both sides of a connection do this on their own, on connecting and every few seconds. One session
+has the word as long as it brings records, so that nothing is fetched twice; when it falls silent
+the next begins beside it, so that a peer that never answers keeps nobody from the others. It costs
+a list of all ids each time; range-based reconciliation is to replace it.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -44,6 +47,10 @@ logger = logging.getLogger(__name__)
 SYNC_EVERY_S = 10.0
 ALONE_S = 10.0  # without a peer for so long, a node may sign: nobody knows more than it does
 JOINED_WAITING_MAX = 256
+SESSIONS_MAX = 24  # at once; the network door asks 32 questions at a time, others ask too
+SESSION_S = 60.0  # for one session; what it did not fetch, the next round does
+SESSIONS_PER_PEER_MAX = 2  # a peer that came back is greeted although its former self hangs
+SILENCE_S = 0.2  # without a record; a guess: a peer on loopback answers in a tenth of that
 
 
 class Sync:
@@ -80,6 +87,8 @@ class Sync:
         self._network = network
         self._topics = topics
         self._live_presences = live_presences
+        self._meeting: Counter[PeerId] = Counter()
+        self._slots = trio.CapacityLimiter(SESSIONS_MAX)
         self._send, self._joined = trio.open_memory_channel[PeerId](JOINED_WAITING_MAX)
 
     def answerers(self) -> dict[str, Answerer]:
@@ -103,6 +112,10 @@ class Sync:
         if self.may_sign:
             await self._loop.tell(SigningAllowed())
         task_status.started()
+        async with trio.open_nursery() as nursery:
+            await self._run_sessions(nursery)
+
+    async def _run_sessions(self, nursery: trio.Nursery) -> None:
         alone_until = trio.current_time() + ALONE_S
         next_round = trio.current_time() + SYNC_EVERY_S
         while True:
@@ -111,15 +124,41 @@ class Sync:
             with trio.move_on_at(deadline):
                 joined = await self._joined.receive()
             if joined is not None:
-                await self._greet(joined)
+                await self._begin(nursery, joined, self._greet)
             if not self.may_sign and trio.current_time() >= alone_until:
                 alone_until += ALONE_S
                 if not self._net().peers():
                     await self._allow_signing()
             if trio.current_time() >= next_round:
-                for peer in self._net().peers():
-                    await self._pull_quietly(peer.peer_id)
+                # Whom we dialled first: strangers can fill only the places behind them.
+                for peer in sorted(self._net().peers(), key=lambda peer: not peer.outbound):
+                    await self._begin(nursery, peer.peer_id, self._pull_quietly)
                 next_round = trio.current_time() + SYNC_EVERY_S
+
+    async def _begin(
+        self, nursery: trio.Nursery, peer_id: PeerId, session: Callable[[PeerId], Awaitable[None]]
+    ) -> None:
+        """Start a session with a peer, and stand by until it ends or falls silent."""
+        if self._meeting[peer_id] >= SESSIONS_PER_PEER_MAX:
+            return
+        self._meeting[peer_id] += 1
+        ended = trio.Event()
+
+        async def meet() -> None:
+            try:
+                async with self._slots:
+                    with trio.move_on_after(SESSION_S):
+                        await session(peer_id)
+            finally:
+                self._meeting -= Counter((peer_id,))  # which drops what is down to nothing
+                ended.set()
+
+        nursery.start_soon(meet)
+        fetched = -1
+        while not ended.is_set() and fetched != self.fetched:
+            fetched = self.fetched
+            with trio.move_on_after(SILENCE_S):
+                await ended.wait()
 
     async def _allow_signing(self) -> None:
         if not self.may_sign:
@@ -147,7 +186,6 @@ class Sync:
             logger.info("sync with %s: %s", peer_id, error)
         else:
             self.completed += 1
-            self.fetched += fetched
             if fetched:
                 logger.info("fetched %d records from %s", fetched, peer_id)
             await self._allow_signing()
@@ -161,6 +199,7 @@ class Sync:
                 if records:
                     await self._loop.tell(Received(tuple(records), Via.SYNC, peer_id))
                     fetched += len(records)
+                    self.fetched += len(records)
                 # What the peer did not send it no longer has, or it will come next time.
                 came = {record.record_id for record in records}
                 rest = [i for i in wanted[:RECORDS_PER_REQUEST_MAX] if i not in came]
