@@ -1,0 +1,163 @@
+"""Who is here: newer words win, time runs out, and memory has a bound."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.core.presences import Presences
+from node.core.settings import Settings
+from protocol.record import Verified
+from protocol.statements import Capability
+from tests.builders import NOON_MS, a_presence, a_record, key
+from tests.core_world import SENTIMENT
+
+ECHO = Capability("echo", b"")
+
+
+def said(author: str, *, created_ms: int = 0, ttl_ms: int = 30_000) -> Verified:
+    return a_record(author, a_presence(ttl_ms=ttl_ms), created_ms=NOON_MS + created_ms)
+
+
+@pytest.fixture
+def presences() -> Presences:
+    return Presences(Settings(authors_max=3, renewal_ms=30_000, author_memory_ms=100_000))
+
+
+@pytest.mark.parametrize(("created_ms", "news"), [(9, False), (10, False), (11, True)])
+def test_hear__takes_only_what_is_newer(presences: Presences, created_ms: int, news: bool) -> None:
+    presences.hear(said("bo", created_ms=10), 0)
+
+    taken = presences.hear(said("bo", created_ms=created_ms, ttl_ms=60_000), 0)
+
+    assert taken is news
+    assert presences.is_live(key("bo"), 40_000) is news
+
+
+@pytest.mark.parametrize(("ms", "live"), [(29_999, True), (30_000, False)])
+def test_is_live__ends_with_the_ttl(presences: Presences, ms: int, live: bool) -> None:
+    presences.hear(said("bo"), 0)
+
+    assert presences.is_live(key("bo"), ms) is live
+    assert (presences.capable(SENTIMENT, ms) == [key("bo")]) is live
+    assert (key("bo") in presences.live(ms)) is live
+
+
+def test_hear__counts_from_receipt_whatever_the_date(presences: Presences) -> None:
+    presences.hear(said("bo", created_ms=-NOON_MS), 0)
+    presences.hear(said("cy", created_ms=NOON_MS), 0)
+
+    assert set(presences.live(29_999)) == {key("bo"), key("cy")}
+
+
+def test_hear__takes_a_goodbye_at_its_word(presences: Presences) -> None:
+    presences.hear(said("bo", created_ms=1), 0)
+
+    news = presences.hear(said("bo", created_ms=2, ttl_ms=0), 0)
+
+    assert news
+    assert not presences.is_live(key("bo"), 0)
+    assert presences.capable(SENTIMENT, 0) == []
+
+
+def test_hear__remembers_the_date_of_whoever_is_gone(presences: Presences) -> None:
+    presences.hear(said("bo", created_ms=2, ttl_ms=0), 0)
+
+    replayed = presences.hear(said("bo", created_ms=1), 50_000)
+
+    assert not replayed
+    assert not presences.is_live(key("bo"), 50_000)
+
+
+def test_capable__asks_for_equal_bytes(presences: Presences) -> None:
+    presence = replace(a_presence(), capabilities=(ECHO,))
+    presences.hear(a_record("bo", presence), 0)
+    presences.hear(said("cy"), 0)
+
+    assert presences.capable(ECHO, 1) == [key("bo")]
+    assert presences.capable(SENTIMENT, 1) == [key("cy")]
+    assert presences.capable(replace(SENTIMENT, model_digest=b""), 1) == []
+
+
+def test_renew__keeps_an_author_for_its_last_ttl(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=10_000), 0)
+
+    was_back = presences.renew(key("bo"), NOON_MS + 1, 9_000)
+
+    assert not was_back
+    assert presences.is_live(key("bo"), 18_999)
+    assert not presences.is_live(key("bo"), 19_000)
+
+
+def test_renew__brings_back_whoever_had_run_out(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=10_000), 0)
+
+    was_back = presences.renew(key("bo"), NOON_MS + 1, 20_000)
+
+    assert was_back
+    assert presences.capable(SENTIMENT, 29_999) == [key("bo")]
+
+
+@pytest.mark.parametrize("created_ms", [-1, 0])
+def test_renew__ignores_records_no_newer_than_the_last_word(
+    presences: Presences, created_ms: int
+) -> None:
+    presences.hear(said("bo", ttl_ms=10_000), 0)
+
+    presences.renew(key("bo"), NOON_MS + created_ms, 9_000)
+
+    assert not presences.is_live(key("bo"), 10_000)
+
+
+def test_renew__never_shortens(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=0), 0)
+    presences.renew(key("bo"), NOON_MS + 1, 0)
+    presences.renew(key("bo"), NOON_MS + 2, 0)
+
+    assert presences.is_live(key("bo"), 29_999)
+
+
+def test_renew__knows_nothing_of_what_a_stranger_can_run(presences: Presences) -> None:
+    was_new = presences.renew(key("bo"), NOON_MS, 0)
+
+    assert was_new
+    assert presences.is_live(key("bo"), 29_999)
+    assert not presences.is_live(key("bo"), 30_000)
+    assert presences.capable(SENTIMENT, 1) == []
+    assert presences.live(1) == {}
+
+
+def test_hear__takes_a_presence_older_than_a_record(presences: Presences) -> None:
+    presences.renew(key("bo"), NOON_MS + 5, 0)
+
+    assert presences.hear(said("bo", created_ms=1), 0)
+    assert presences.capable(SENTIMENT, 1) == [key("bo")]
+
+
+def test_make_room__forgets_the_longest_silent_that_is_gone(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=60_000), 0)
+    presences.hear(said("cy", ttl_ms=0), 10)
+    presences.hear(said("di", ttl_ms=0), 20)
+
+    presences.hear(said("ed"), 30)
+
+    known = [name for name in ("bo", "cy", "di", "ed") if presences.find(key(name))]
+    assert known == ["bo", "di", "ed"]
+
+
+def test_make_room__forgets_all_that_were_silent_for_the_memory(presences: Presences) -> None:
+    presences.hear(said("bo"), 0)
+    presences.hear(said("cy"), 1)
+    presences.hear(said("di"), 50_000)
+
+    presences.renew(key("ed"), NOON_MS, 100_002)
+
+    known = [name for name in ("bo", "cy", "di", "ed") if presences.find(key(name))]
+    assert known == ["di", "ed"]
+
+
+def test_make_room__never_holds_more_than_its_bound(presences: Presences) -> None:
+    for number in range(20):
+        presences.hear(said(f"worker {number}"), number)
+        presences.renew(key(f"author {number}"), NOON_MS, number)
+
+    assert len(presences.live(20)) <= 3
