@@ -85,6 +85,7 @@ class Machine:
         self.presences = Presences(chosen)
         self._network = network
         self._rows = rows
+        self._halted = False
         self._alias = alias
         self._agent = agent
         self._alarms = Alarms()
@@ -125,8 +126,12 @@ class Machine:
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
         """Take one event in and return what is to be done, in order."""
+        if self._halted:
+            return []
         turn = Turn(self._rows, now)
         self._dispatch(turn, event)
+        if self._halted:  # nothing that waits may be signed now
+            return turn.ended()
         for alarm in self._alarms.due(now.ms):
             self._ring(turn, alarm)
         while sealed := self.outbox.flush(turn):
@@ -221,6 +226,7 @@ class Machine:
             if any(entry is Entry.RELAY for _, entry in entries):
                 word = Word.ACCEPT
             if any(record.author == self.me for record in news):
+                self._halted = True
                 turn.effects.append(
                     Halt("a record of this key was met that its journal does not know")
                 )
