@@ -61,10 +61,7 @@ class Node:
 
 
 class World:
-    """Machines by name, what travels between them, and the time.
-
-    The callables say how it goes; a test replaces them.
-    """
+    """Machines by name, what travels between them, and the time; a test replaces its callables."""
 
     def __init__(
         self, *names: str, network: Network = NETWORK, settings: Settings | None = None
@@ -82,6 +79,7 @@ class World:
         self.refusals: dict[Token, fx.Refuse] = {}
         self.words: dict[Token, Word] = {}
         self.halts: dict[str, str] = {}
+        self.spoken: list[Verified] = []  # all that anybody published, in order
         self._tokens = count(1)
         self._order = count()
         self._heap: list[tuple[int, int, Callable[[], object]]] = []
@@ -263,6 +261,7 @@ class World:
         records = tuple(opened(raw, self.network) for raw in unpack_gossip(data))
         assert all((one.presence is not None) == (channel is Channel.PRESENCE) for one in records)
         node.published += records
+        self.spoken += records
         for other in self.nodes:
             kept = tuple(one for one in records if not self.is_lost(node.name, other, one))
             if other != node.name and kept:
