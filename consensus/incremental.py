@@ -15,7 +15,7 @@ from consensus.layout import Judged
 from consensus.log import RowEvidence, find_task
 from consensus.rows import Changes, Draft, Rows
 from consensus.sums import Sums
-from consensus.verdict import State, Verdict, judge
+from consensus.verdict import State, SubmittedTask, Verdict, judge
 from protocol.ids import Commitment, PublicKey, RecordId, TaskId
 from protocol.params import Network
 from protocol.record import Verified
@@ -80,7 +80,7 @@ class _Fold:
         self._stored: dict[RecordId, None] = {}
         self._dropped: dict[RecordId, None] = {}
         self._touched: dict[TaskId, None] = {}
-        self._new_tasks: dict[TaskId, None] = {}
+        self._new_tasks: dict[TaskId, SubmittedTask] = {}
 
     def add(self, record: Verified) -> None:
         record_id = record.record_id
@@ -140,8 +140,9 @@ class _Fold:
         author, created_ms = record.author, record.created_ms
         task_id = task_id_of(self._network.network_id, author, task)
         known = find_task(self._draft, task_id)
+        submitted = SubmittedTask(task_id, author, task, created_ms, record.record_id)
         if known is None:
-            self._new_tasks[task_id] = None
+            self._new_tasks[task_id] = submitted
             self._touched[task_id] = None
         elif (known.created_ms, known.record_id) < (created_ms, record.record_id):
             return
@@ -199,15 +200,20 @@ class _Fold:
             self._changes[key] = None
 
     def _rejudge(self, task_id: TaskId, evidence: RowEvidence) -> bool:
-        task = find_task(self._draft, task_id)
+        is_new = task_id in self._new_tasks
+        task = self._new_tasks[task_id] if is_new else find_task(self._draft, task_id)
         if task is None:
             return False
+        if is_new and self._draft.get(layout.JURY + task_id + task.author) is None:
+            # By far the most common: a task that arrives before its jury is open.
+            self._sums.move(task_id, task.author, None, layout.UNJUDGED)
+            self._changes[layout.UNDECIDED + task_id] = _PRESENT
+            return True
         verdict = judge(task, evidence)
         contribution = contribution_of(task, verdict, evidence, self._network.params.near_tie_ppm)
         value = self._rows.get(layout.JUDGED + task_id)
         old = None if value is None else layout.read_judged(value)
         new = _judged(verdict, contribution)
-        is_new = task_id in self._new_tasks
         if old == new and not is_new:
             return True
         self._sums.move(task_id, task.author, None if is_new else old or layout.UNJUDGED, new)

@@ -4,6 +4,7 @@ Keys begin with one lower-case letter; a node's own rows begin with anything els
 are big-endian, so that byte order is number order. Values are msgpack, or the bytes themselves.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgpack
@@ -32,6 +33,7 @@ PROFILE = b"a"  # author -> digest, sequence, alias, agent
 TOTALS = b"s"  # -> see `Totals`
 
 _UNMARKED = 255
+_RESULTS_REMEMBERED_MAX = 256  # at most 1 KiB each
 _SEAT_BYTES = 64
 
 
@@ -127,11 +129,12 @@ def read_task(task_id: TaskId, value: bytes) -> SubmittedTask:
 def pack_result(result: Result) -> bytes:
     """Pack the row of an opening."""
     answer = result.answer
-    return pack((int(answer.kind), answer.value, result.confidence_ppm, result.margin_ppm))
+    return pack((answer.kind, answer.value, result.confidence_ppm, result.margin_ppm))
 
 
+@lru_cache(maxsize=_RESULTS_REMEMBERED_MAX)
 def read_result(value: bytes) -> Result:
-    """Read the row of an opening."""
+    """Read the row of an opening; jurors of one task tend to say the same words."""
     kind, answer, confidence_ppm, margin_ppm = msgpack.unpackb(value)
     return Result(Answer(_ANSWER_KINDS[kind], answer), confidence_ppm, margin_ppm)
 
@@ -172,7 +175,7 @@ def read_judged(value: bytes) -> Judged:
 
 def pack_judged(judged: Judged) -> bytes:
     """Pack the row of a judged task."""
-    return pack((int(judged.state), judged.answer, judged.marks, judged.seats))
+    return pack((judged.state, judged.answer, judged.marks, judged.seats))
 
 
 def pack_marks(marks: tuple[Mark | None, ...]) -> bytes:

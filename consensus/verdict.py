@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from protocol.ids import Commitment, PublicKey, RecordId, TaskId
-from protocol.statements import AnswerKind, Jury, Result, Task
+from protocol.statements import AnswerKind, Jury, Result, Seat, Task
 
 
 class State(IntEnum):
@@ -50,7 +50,8 @@ class Vote:
         juror: Who sits on it.
         commitment: The sealed answer it is held to.
         result: What opens that commitment, or None while nothing does.
-        committed: Whether the juror itself put that commitment into the log.
+        committed: Whether the juror is known to have sealed that answer: it opened it, or its
+            own Commit is in the log.
     """
 
     juror: PublicKey
@@ -123,15 +124,7 @@ def judge(task: SubmittedTask, evidence: Evidence) -> Verdict:
     if len(juries) > 1 or not quorum <= len(seats) <= task.task.seats:
         return Verdict(State.VOID, b"", ())
     task_id = task.task_id
-    votes = tuple(
-        Vote(
-            seat.juror,
-            seat.commitment,
-            evidence.find_opening(task_id, seat.juror, seat.commitment),
-            evidence.has_commit(task_id, seat.juror, seat.commitment),
-        )
-        for seat in seats
-    )
+    votes = tuple([_vote(task_id, seat, evidence) for seat in seats])
     counts: dict[bytes, int] = {}
     unopened = 0
     for vote in votes:
@@ -148,3 +141,9 @@ def judge(task: SubmittedTask, evidence: Evidence) -> Verdict:
     if most + unopened < quorum:
         return Verdict(State.SPLIT, b"", votes)
     return Verdict(State.SEATED, b"", votes)
+
+
+def _vote(task_id: TaskId, seat: Seat, evidence: Evidence) -> Vote:
+    result = evidence.find_opening(task_id, seat.juror, seat.commitment)
+    committed = result is not None or evidence.has_commit(task_id, seat.juror, seat.commitment)
+    return Vote(seat.juror, seat.commitment, result, committed)

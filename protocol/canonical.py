@@ -15,14 +15,14 @@ from protocol.errors import Malformed
 T = TypeVar("T")
 
 _READ_ERRORS = (ValueError, msgpack.UnpackException, UnicodeDecodeError, OverflowError)
-# It grows as needed; the 256 KiB that msgpack begins with dwarf most records.
-_PACK_BUFFER_BYTES = 1024
+# One packer for all: making one costs as much as packing a statement. It holds the interpreter lock
+# from its first byte to its last, and begins anew after an error, so threads can share it.
+_PACKER = msgpack.Packer(use_bin_type=True)
 
 
 def pack(value: Any) -> bytes:
     """Encode nested lists of integers, text and bytes in their one canonical form."""
-    packer = msgpack.Packer(use_bin_type=True, buf_size=_PACK_BUFFER_BYTES)  # type: ignore[call-arg]
-    packed: bytes = packer.pack(value)
+    packed: bytes = _PACKER.pack(value)
     return packed
 
 

@@ -14,10 +14,7 @@ PeerId = NewType("PeerId", str)  # base58: the transport identity derived from a
 
 def sha256(*parts: bytes) -> bytes:
     """Return the SHA-256 of the parts, one after the other."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def short(identifier: bytes) -> str:

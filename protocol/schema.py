@@ -38,45 +38,15 @@ _ANSWER_KINDS = (AnswerKind.VALUE, AnswerKind.ERROR)
 
 def fields_of(statement: Statement) -> list[Any]:
     """Lay a statement out as `[kind, field, …]`, ready to be packed."""
-    match statement:
-        case Commit(task_id, commitment):
-            return [3, task_id, commitment]
-        case Reveal(task_id, result, salt):
-            return [5, task_id, *result_fields(result), salt]
-        case Task():
-            return [
-                2,
-                statement.nonce,
-                statement.task_type,
-                statement.model_digest,
-                statement.input,
-                statement.seats,
-                statement.attempt,
-                statement.retry_of,
-            ]
-        case Jury(task_id, seats):
-            return [4, task_id, [[seat.juror, seat.commitment] for seat in seats]]
-        case Profile(sequence, alias, agent):
-            return [1, sequence, alias, agent]
-        case Presence():
-            return [
-                6,
-                [[c.task_type, c.model_digest] for c in statement.capabilities],
-                statement.load,
-                statement.ttl_ms,
-                list(statement.addresses),
-                statement.horizon_ms,
-                statement.count,
-                statement.fingerprint,
-                statement.state_digest,
-            ]
+    return _LAYOUTS[type(statement)](statement)
 
 
 def result_fields(result: Result) -> list[Any]:
     """Lay a result out as `[answer, confidence_ppm, margin_ppm]`, the words a commitment seals."""
     answer = result.answer
-    value = answer.value if answer.kind is AnswerKind.VALUE else answer.value.decode()
-    return [[int(answer.kind), value], result.confidence_ppm, result.margin_ppm]
+    if answer.kind is AnswerKind.VALUE:
+        return [[0, answer.value], result.confidence_ppm, result.margin_ppm]
+    return [[1, answer.value.decode()], result.confidence_ppm, result.margin_ppm]
 
 
 def read_statement(reader: Reader, params: NetworkParams) -> Statement:
@@ -207,4 +177,34 @@ _FORMS: dict[int, tuple[int, Callable[[Reader, NetworkParams], Statement]]] = {
     Kind.JURY: (3, _read_jury),
     Kind.REVEAL: (6, _read_reveal),
     Kind.PRESENCE: (9, _read_presence),
+}
+
+# How each kind is laid out again; every record that comes in is packed once to see that its
+# encoding is the canonical one.
+_LAYOUTS: dict[type, Callable[[Any], list[Any]]] = {
+    Profile: lambda said: [1, said.sequence, said.alias, said.agent],
+    Task: lambda task: [
+        2,
+        task.nonce,
+        task.task_type,
+        task.model_digest,
+        task.input,
+        task.seats,
+        task.attempt,
+        task.retry_of,
+    ],
+    Commit: lambda commit: [3, commit.task_id, commit.commitment],
+    Jury: lambda jury: [4, jury.task_id, [[seat.juror, seat.commitment] for seat in jury.seats]],
+    Reveal: lambda reveal: [5, reveal.task_id, *result_fields(reveal.result), reveal.salt],
+    Presence: lambda here: [
+        6,
+        [[c.task_type, c.model_digest] for c in here.capabilities],
+        here.load,
+        here.ttl_ms,
+        list(here.addresses),
+        here.horizon_ms,
+        here.count,
+        here.fingerprint,
+        here.state_digest,
+    ],
 }

@@ -158,12 +158,14 @@ def test_judge__does_not_let_a_copied_commitment_be_opened() -> None:
     assert [vote.result for vote in judged(story).votes] == [None, None]
 
 
-def test_judge__says_who_committed() -> None:
+def test_judge__says_who_is_known_to_have_sealed_an_answer() -> None:
     answers = day_of("yes", "yes", "yes")
-    story = seated_by(answers, "bo cy di")
+    story = seated_by(answers, "bo")
     committed = [a_record("cy", a_commit("cy", TASK_ID, "yes"))]
 
     votes = judged([*story, *committed]).votes
 
-    assert [vote.juror for vote in votes if vote.committed] == [key("cy")]
+    sealed = {vote.juror for vote in votes if vote.committed}
+    assert sealed == {key("cy"), *(vote.juror for vote in votes if vote.result is not None)}
+    assert len(sealed) == 2
     assert [vote.juror for vote in votes] == sorted(vote.juror for vote in votes)
