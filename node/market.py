@@ -239,7 +239,8 @@ class NodeMarket:
             return "a first exchange with a peer, before anything is signed"
         if doors.has_bootstrap:
             if not doors.sync.completed:
-                return doors.joining() or "a first exchange with a peer"
+                said = doors.joining().removeprefix("waiting for ")
+                return said or "a first exchange with a peer"
             if not any(peer.in_mesh for peer in doors.net.peers()):
                 return "a peer in the mesh"
         return ""
