@@ -136,18 +136,24 @@ class Submitter:
         )
 
     def cancel(self, turn: Turn, event: Cancel) -> None:
-        """Stop seating and retrying an own task; nobody else can be told."""
+        """Stop seating and retrying an own task, whichever attempt; nobody else can be told."""
         submitted = find_task(turn.rows, event.task_id)
+        under_way = [
+            attempt
+            for attempt in chain_of(turn.rows, event.task_id)
+            if attempt in self._tasks or self._outbox.find(retry_slot(attempt))
+        ]
         shown = short(event.task_id)
         if submitted is None:
             refusal = (404, "unknown_task", f"task {shown}: not in this node's log")
         elif submitted.author != self._me:
             refusal = (409, "not_ours", f"task {shown}: only its submitter's node can cancel it")
-        elif event.task_id not in self._tasks:
+        elif not under_way:
             refusal = (409, "decided", f"task {shown}: nothing is left to cancel")
         else:
-            turn.rows.changes.update(cancellation(event.task_id))
-            self._forget(event.task_id)
+            for attempt in (event.task_id, *under_way):
+                turn.rows.changes.update(cancellation(attempt))
+                self._forget(attempt)
             turn.effects.append(Reply(event.token, event.task_id))
             return
         turn.effects.append(Refuse(event.token, *refusal))
@@ -155,7 +161,9 @@ class Submitter:
     def begin(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Rank an own task that is in the log and wait for its commits."""
         task_id, task = submitted.task_id, submitted.task
-        if task_id in self._tasks or is_cancelled(turn.rows, task_id):
+        if task_id in self._tasks:
+            return
+        if any(is_cancelled(turn.rows, TaskId(one)) for one in (task_id, task.retry_of)):
             return
         excluded = self._absentees(turn, task_id)
         capable = self._capable(task.capability, excluded, turn.now.ms)
@@ -321,7 +329,7 @@ class Submitter:
         return frozenset(absent)
 
     def _forget(self, task_id: TaskId) -> None:
-        del self._tasks[task_id]
+        self._tasks.pop(task_id, None)
         self._alarms.clear(Alarm(ROLE, task_id))
 
     def _problem(self, seats: int, event: Submit) -> tuple[int, str, str] | None:

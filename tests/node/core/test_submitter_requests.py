@@ -8,12 +8,7 @@ from protocol.ids import TaskId
 from protocol.statements import Task
 from tests.builders import a_record, id_of
 from tests.core_world import World
-from tests.node.core.submitter_bench import (
-    a_bench,
-    commit,
-    jurors,
-    reveal,
-)
+from tests.node.core.submitter_bench import CROWD, a_bench, by_rank, commit, jurors, retries, reveal
 
 
 @pytest.mark.parametrize("seats", [-1, 0, 2, 30, 32, 33])
@@ -119,6 +114,46 @@ def test_cancel__never_seats_again_even_after_a_restart() -> None:
 
     assert world.replies[token] == task_id
     assert jurors(world, task_id) == []
+
+
+def test_cancel__gives_up_the_attempt_that_is_under_way() -> None:
+    world = a_bench(*CROWD)
+    task_id = world.ask("me", seats=1)
+    commit(world, task_id, *CROWD)
+    world.run(20_000)  # nobody opens, so it is tried again
+    [again] = retries(world, task_id)
+
+    token = world.cancel("me", task_id)
+    world.kill("me")
+    world.start()
+    commit(world, id_of("me", again), *CROWD)
+    world.run(60_000)
+
+    assert world.replies[token] == task_id
+    assert jurors(world, id_of("me", again)) == []
+
+
+def test_cancel__gives_up_a_retry_that_waits_to_be_signed() -> None:
+    world = a_bench(*CROWD)
+    task_id = world.ask("me")
+    first = by_rank(task_id, *CROWD)[:3]
+    for worker in first:
+        commit(world, task_id, worker, answer=worker)
+    world.run(100)
+    world.submit("me", "another", request_id="another")  # after which the node must pause
+    for worker in first:
+        reveal(world, task_id, worker, answer=worker)
+
+    early = retries(world, task_id)
+    token = world.cancel("me", task_id)
+    world.run(100)
+    for again in retries(world, task_id):
+        commit(world, id_of("me", again), *CROWD)
+    world.run(60_000)
+
+    assert early == []
+    assert world.replies[token] == task_id
+    assert [jurors(world, id_of("me", again)) for again in retries(world, task_id)] == [[]]
 
 
 def test_cancel__refuses_what_is_not_ours_unknown_or_decided() -> None:
