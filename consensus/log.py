@@ -92,9 +92,10 @@ def newest_tasks(
     return found
 
 
-def undecided(rows: Rows) -> Iterator[TaskId]:
-    """Walk the known tasks that are open, seated or split, ascending by id."""
-    for key, _ in rows.scan(layout.UNDECIDED):
+def undecided(rows: Rows, *, after: TaskId | None = None) -> Iterator[TaskId]:
+    """Walk the known tasks that are open, seated or split, ascending by id, above `after`."""
+    start = b"" if after is None else layout.UNDECIDED + after
+    for key, _ in rows.scan(layout.UNDECIDED, after=start):
         yield TaskId(key[1:])
 
 

@@ -9,7 +9,7 @@ from node.errors import StoreDamaged
 from node.ports import Log
 from protocol.errors import ProtocolError
 from protocol.params import Network
-from protocol.record import open_record
+from protocol.record import Verified, decode_record, verify
 
 
 def restore(log: Log, entries: Iterable[bytes], network: Network) -> int:
@@ -30,12 +30,15 @@ def restore(log: Log, entries: Iterable[bytes], network: Network) -> int:
     for number, data in enumerate(entries):
         try:
             entry = read_entry(data, network.params)
-            record = open_record(entry.record, network)
+            record = decode_record(entry.record, network)
+            is_lost = not has_record(log, record.record_id)
+            if is_lost:  # the journal's own checksums cover what is not checked again
+                verify(record)
         except ProtocolError as error:
             raise StoreDamaged(f"journal entry {number}: {error}") from error
         newest_ms = max(newest_ms, record.created_ms)
-        if not has_record(log, record.record_id):
-            log.stage(fold(log, [record], network).changes)
+        if is_lost:
+            log.stage(fold(log, [Verified(record)], network).changes)
         if any(find_slot(log, slot) is None for slot in entry.slots):
             log.stage(entry_changes(entry, record.record_id))
     log.flush()

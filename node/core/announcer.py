@@ -1,15 +1,13 @@
 """Our own presence: what we can run and where we are, said often enough and not more."""
 
-from node.core.alarms import PRESENCE, Alarms
+from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
-from node.core.outbox import Outbox
-from node.core.presences import Presences
-from node.core.settings import Settings
+from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.gossip import pack_gossip
 from protocol.ids import Digest
 from protocol.keys import Signer
-from protocol.params import ADDRESSES_MAX, TTL_MS_MAX, Network
+from protocol.params import ADDRESSES_MAX, TTL_MS_MAX
 from protocol.record import Verified, seal
 from protocol.schema import sorted_capabilities
 from protocol.statements import Capability, Presence
@@ -20,24 +18,15 @@ TTL_INTERVALS = 3
 class Announcer:
     """Signs presences; they are outside the outbox, since nothing in them binds us."""
 
-    def __init__(
-        self,
-        *,
-        signer: Signer,
-        network: Network,
-        settings: Settings,
-        presences: Presences,
-        outbox: Outbox,
-        alarms: Alarms,
-    ) -> None:
+    def __init__(self, parts: Parts, signer: Signer) -> None:
         self.capabilities: tuple[Capability, ...] = ()
         self.addresses: tuple[str, ...] = ()
         self._signer = signer
-        self._network = network
-        self._settings = settings
-        self._presences = presences
-        self._outbox = outbox
-        self._alarms = alarms
+        self._network = parts.network
+        self._settings = parts.settings
+        self._presences = parts.presences
+        self._outbox = parts.outbox
+        self._alarms = parts.alarms
         self._last_ms: int | None = None
 
     def soon(self, turn: Turn) -> None:

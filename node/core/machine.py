@@ -38,16 +38,18 @@ from node.core.events import (
 )
 from node.core.outbox import Draftee, Outbox
 from node.core.own import find_slot, profile_slot, statement_slot
+from node.core.parts import Parts
 from node.core.presences import Presences
+from node.core.requests import Requests
 from node.core.settings import Settings
 from node.core.submitter import ROLE as SUBMITTER
 from node.core.submitter import Submitter
 from node.core.turn import Turn
-from node.core.worker import Worker
+from node.core.worker import LOOK, Worker
 from protocol.gossip import pack_gossip
 from protocol.ids import Digest, RecordId
 from protocol.keys import Signer
-from protocol.params import Network
+from protocol.params import ADDRESS_BYTES_MAX, Network
 from protocol.record import Verified
 from protocol.sealing import task_id_of
 from protocol.statements import Commit, Jury, Kind, Profile, Task
@@ -97,7 +99,7 @@ class Machine:
             alarms=self._alarms,
             last_created_ms=last_created_ms,
         )
-        self.worker = Worker(
+        parts = Parts(
             me=self.me,
             network=network,
             settings=chosen,
@@ -106,23 +108,10 @@ class Machine:
             alarms=self._alarms,
             dice=dice,
         )
-        self.submitter = Submitter(
-            me=self.me,
-            network=network,
-            settings=chosen,
-            presences=self.presences,
-            outbox=self.outbox,
-            alarms=self._alarms,
-            dice=dice,
-        )
-        self._announcer = Announcer(
-            signer=signer,
-            network=network,
-            settings=chosen,
-            presences=self.presences,
-            outbox=self.outbox,
-            alarms=self._alarms,
-        )
+        self.worker = Worker(parts)
+        self.submitter = Submitter(parts)
+        self._requests = Requests(parts, self.submitter)
+        self._announcer = Announcer(parts, signer)
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
         """Take one event in and return what is to be done, in order."""
@@ -158,9 +147,9 @@ class Machine:
             case PresencesHeard():
                 self._hear_presences(turn, event)
             case Submit():
-                self.submitter.submit(turn, event)
+                self._requests.submit(turn, event)
             case Cancel():
-                self.submitter.cancel(turn, event)
+                self._requests.cancel(turn, event)
             case Started():
                 self._start(turn)
             case CapabilitiesChanged(capabilities):
@@ -168,7 +157,7 @@ class Machine:
                 self._announcer.soon(turn)
                 self.worker.serve(turn, capabilities)
             case Listening(addresses):
-                self._announcer.addresses = addresses
+                self._announcer.addresses = tuple(a for a in addresses if _fits(a))
                 self._announcer.soon(turn)
             case PeerJoined():
                 self._announcer.soon(turn)
@@ -182,6 +171,8 @@ class Machine:
             self._announcer.speak(turn, load=self.worker.load, state_digest=self._digest(turn))
         elif alarm == OUTBOX:
             pass  # the turn ends with a flush anyway
+        elif alarm == LOOK:
+            self.worker.look(turn)
         elif alarm.role == SUBMITTER:
             self.submitter.consider(turn, alarm.task_id)
         else:
@@ -289,3 +280,7 @@ class Machine:
 
     def _digest(self, turn: Turn) -> Digest:
         return state_digest(turn.rows)
+
+
+def _fits(address: str) -> bool:
+    return len(address.encode()) <= ADDRESS_BYTES_MAX

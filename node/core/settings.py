@@ -21,6 +21,7 @@ class Settings:
         default_seats: Seats of a task whose user names none.
         runs_in_flight_max: Model runs handed to the worker process at once.
         jobs_max: Undecided tasks of others kept in mind.
+        jobs_per_submitter_max: How many of them may be of one submitter.
         commits_per_task_max: Commits kept in mind for one own task, beside those of its list.
         outbox_max: Statements that wait to be signed; beyond, users are refused (429).
         authors_max: Authors whose presence is kept in mind.
@@ -42,6 +43,7 @@ class Settings:
     default_seats: int = 3
     runs_in_flight_max: int = 64
     jobs_max: int = 8_192
+    jobs_per_submitter_max: int = 2_048
     commits_per_task_max: int = 256
     outbox_max: int = 8_192
     authors_max: int = 4_096

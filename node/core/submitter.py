@@ -1,11 +1,11 @@
 """The submitter's part: ask, seat a jury by rank, and try again when jurors fail us."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from consensus.log import (
     chain_of,
     commits_of,
+    find_commit,
     find_task,
     find_verdict,
     juries_of,
@@ -13,28 +13,13 @@ from consensus.log import (
     undecided,
 )
 from consensus.verdict import State, SubmittedTask, Verdict, quorum_of
-from node.core.alarms import Alarm, Alarms
+from node.core.alarms import Alarm
 from node.core.assignment import delay_ms, ranked
-from node.core.effects import Refuse, Reply
-from node.core.events import Cancel, Submit
-from node.core.outbox import Draftee, Outbox
-from node.core.own import (
-    Asked,
-    cancellation,
-    content_key,
-    find_asked,
-    is_cancelled,
-    request_key,
-    request_slot,
-    retry_slot,
-    statement_slot,
-)
-from node.core.presences import Presences
-from node.core.settings import Settings
+from node.core.outbox import Draftee
+from node.core.own import is_cancelled, retry_slot, statement_slot
+from node.core.parts import Parts
 from node.core.turn import Turn
-from protocol.ids import Commitment, PublicKey, TaskId, short
-from protocol.params import Network
-from protocol.sealing import task_id_of
+from protocol.ids import Commitment, PublicKey, TaskId
 from protocol.statements import AnswerKind, Capability, Jury, Kind, Seat, Task
 
 ROLE = "submitter"
@@ -67,24 +52,14 @@ class OwnTask:
 class Submitter:
     """Our own tasks until they are settled."""
 
-    def __init__(
-        self,
-        *,
-        me: PublicKey,
-        network: Network,
-        settings: Settings,
-        presences: Presences,
-        outbox: Outbox,
-        alarms: Alarms,
-        dice: Callable[[int], bytes],
-    ) -> None:
-        self._me = me
-        self._network = network
-        self._settings = settings
-        self._presences = presences
-        self._outbox = outbox
-        self._alarms = alarms
-        self._dice = dice
+    def __init__(self, parts: Parts) -> None:
+        self._me = parts.me
+        self._network = parts.network
+        self._settings = parts.settings
+        self._presences = parts.presences
+        self._outbox = parts.outbox
+        self._alarms = parts.alarms
+        self._dice = parts.dice
         self._tasks: dict[TaskId, OwnTask] = {}
 
     def find(self, task_id: TaskId) -> OwnTask | None:
@@ -98,66 +73,6 @@ class Submitter:
             if submitted is not None and submitted.author == self._me:
                 self.begin(turn, submitted)
 
-    def submit(self, turn: Turn, event: Submit) -> None:
-        """Queue a user's task, or say why not."""
-        seats = self._settings.default_seats if event.seats is None else event.seats
-        capability = event.capability
-        request = request_key(event.request_id)
-        content = content_key(
-            [capability.task_type, capability.model_digest, event.input_bytes, seats]
-        )
-        waiting = self._outbox.find(request_slot(request))
-        known = waiting.asked if waiting else find_asked(turn.rows, request)
-        if known is not None:
-            if known.content != content:
-                self._refuse(turn, event, 409, "request_id_used", _used(event.request_id))
-            elif waiting is not None:
-                waiting.tokens.append(event.token)
-            else:
-                turn.effects.append(Reply(event.token, known.task_id))
-            return
-        refusal = self._problem(seats, event)
-        if refusal is not None:
-            self._refuse(turn, event, *refusal)
-            return
-        task = Task(
-            self._dice(NONCE_BYTES),
-            capability.task_type,
-            capability.model_digest,
-            event.input_bytes,
-            seats,
-            0,
-            b"",
-        )
-        task_id = task_id_of(self._network.network_id, self._me, task)
-        asked = Asked(request, content, task_id)
-        self._outbox.add(
-            turn, Draftee(task, request_slot(request), asked=asked, tokens=[event.token])
-        )
-
-    def cancel(self, turn: Turn, event: Cancel) -> None:
-        """Stop seating and retrying an own task, whichever attempt; nobody else can be told."""
-        submitted = find_task(turn.rows, event.task_id)
-        under_way = [
-            attempt
-            for attempt in chain_of(turn.rows, event.task_id)
-            if attempt in self._tasks or self._outbox.find(retry_slot(attempt))
-        ]
-        shown = short(event.task_id)
-        if submitted is None:
-            refusal = (404, "unknown_task", f"task {shown}: not in this node's log")
-        elif submitted.author != self._me:
-            refusal = (409, "not_ours", f"task {shown}: only its submitter's node can cancel it")
-        elif not under_way:
-            refusal = (409, "decided", f"task {shown}: nothing is left to cancel")
-        else:
-            for attempt in (event.task_id, *under_way):
-                turn.rows.changes.update(cancellation(attempt))
-                self._forget(attempt)
-            turn.effects.append(Reply(event.token, event.task_id))
-            return
-        turn.effects.append(Refuse(event.token, *refusal))
-
     def begin(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Rank an own task that is in the log and wait for its commits."""
         task_id, task = submitted.task_id, submitted.task
@@ -170,8 +85,12 @@ class Submitter:
         own = OwnTask(task_id, task, turn.now.ms, ranked(task_id, capable), excluded)
         if juries_of(turn.rows, task_id, self._me):
             own.seated_ms = turn.now.ms
-        known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
         self._tasks[task_id] = own
+        for worker in own.listed:  # whoever piles up commits cannot hide theirs from us
+            commitment = find_commit(turn.rows, task_id, worker)
+            if commitment is not None:
+                own.commits[worker] = commitment
+        known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
         for author, commitment in known:
             self._note_commit(own, author, commitment)
         self.consider(turn, task_id)
@@ -191,7 +110,9 @@ class Submitter:
         if heard is None or heard.presence is None or author == self._me:
             return
         capabilities = heard.presence.capabilities
-        for own in self._tasks.values():
+        for own in list(self._tasks.values()):
+            if own.seated_ms is not None and own.task.capability in capabilities:
+                self.consider(turn, own.task_id)  # it may be the one a retry waits for
             if (
                 own.seated_ms is None
                 and len(own.listed) < own.task.seats
@@ -213,12 +134,18 @@ class Submitter:
         verdict = find_verdict(turn.rows, task_id)
         assert verdict is not None, "an own task is in the log"
         if verdict.state in (State.FINAL, State.VOID) or retries_of(turn.rows, task_id):
-            self._forget(task_id)
+            self.forget(task_id)
         elif verdict.state is State.SPLIT:
-            self._retry_split(turn, own, verdict)
-            self._forget(task_id)
+            if self._retry_split(turn, own, verdict) or turn.now.ms >= self._deadline_ms(own):
+                self.forget(task_id)
+            else:  # workers that are not here yet, as after a restart, may still come
+                self._alarms.set(Alarm(ROLE, task_id), self._deadline_ms(own))
         elif not self._retry_missing(turn, own, verdict):
-            self._alarms.set(Alarm(ROLE, task_id), turn.now.ms + self._settings.reveal_window_ms)
+            window_ms = self._settings.reveal_window_ms
+            waited = max(0, turn.now.ms - self._deadline_ms(own)) // window_ms + 1
+            late = turn.now.ms >= self._deadline_ms(own)
+            at_ms = self._deadline_ms(own) + (waited * window_ms if late else 0)
+            self._alarms.set(Alarm(ROLE, task_id), at_ms)
 
     def waiting_for(self, own: OwnTask, now_ms: int) -> str:
         """Say in words what an own task waits for."""
@@ -266,8 +193,7 @@ class Submitter:
 
     def _retry_missing(self, turn: Turn, own: OwnTask, verdict: Verdict) -> bool:
         """Try again without the jurors that never opened, if enough others are here."""
-        assert own.seated_ms is not None
-        if turn.now.ms < own.seated_ms + self._settings.reveal_window_ms:
+        if turn.now.ms < self._deadline_ms(own):
             return False
         absent = _absent(verdict)
         if not absent:
@@ -277,8 +203,8 @@ class Submitter:
             return False
         return self._retry(turn, own, own.task.seats)
 
-    def _retry_split(self, turn: Turn, own: OwnTask, verdict: Verdict) -> None:
-        """Ask a larger jury, unless the jurors agree that the input itself is at fault."""
+    def _retry_split(self, turn: Turn, own: OwnTask, verdict: Verdict) -> bool:
+        """Ask a larger jury; answer whether nothing more can be done for this task."""
         errors = [
             vote.result.answer.value
             for vote in verdict.votes
@@ -286,12 +212,17 @@ class Submitter:
         ]
         quorum = quorum_of(own.task.seats)
         if any(errors.count(error) >= quorum for error in errors):
-            return
+            return True  # the jurors agree that the input itself is at fault
         seats = min(2 * own.task.seats + 1, self._network.params.seats_max)
+        if seats <= own.task.seats or own.task.attempt >= self._network.params.attempts_max:
+            return True
         absent = _absent(verdict)
         capable = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
-        if seats > own.task.seats and len(capable) >= quorum_of(seats):
-            self._retry(turn, own, seats)
+        return len(capable) >= quorum_of(seats) and self._retry(turn, own, seats)
+
+    def _deadline_ms(self, own: OwnTask) -> int:
+        assert own.seated_ms is not None, "only a seated task is waited for"
+        return own.seated_ms + self._settings.reveal_window_ms
 
     def _retry(self, turn: Turn, own: OwnTask, seats: int) -> bool:
         task = own.task
@@ -328,31 +259,11 @@ class Submitter:
                 absent |= _absent(verdict)
         return frozenset(absent)
 
-    def _forget(self, task_id: TaskId) -> None:
+    def forget(self, task_id: TaskId) -> None:
+        """Care for a task no longer."""
         self._tasks.pop(task_id, None)
         self._alarms.clear(Alarm(ROLE, task_id))
-
-    def _problem(self, seats: int, event: Submit) -> tuple[int, str, str] | None:
-        params = self._network.params
-        if not 1 <= seats <= params.seats_max or seats % 2 == 0:
-            need = f"need an odd number from 1 to {params.seats_max}"
-            return 400, "bad_seats", f"seats: {seats}, {need}"
-        if len(event.input_bytes) > params.input_bytes_max:
-            size = len(event.input_bytes)
-            return 400, "input_too_long", f"input: {size} bytes, at most {params.input_bytes_max}"
-        if self._outbox.is_full:
-            waiting = len(self._outbox)
-            return 429, "busy", f"{waiting} statements wait to be signed; try again in a second"
-        return None
-
-    def _refuse(self, turn: Turn, event: Submit, status: int, code: str, message: str) -> None:
-        turn.effects.append(Refuse(event.token, status, code, message))
 
 
 def _absent(verdict: Verdict) -> set[PublicKey]:
     return {vote.juror for vote in verdict.votes if vote.result is None}
-
-
-def _used(request_id: str) -> str:
-    shown = request_id if len(request_id) <= 40 else request_id[:37] + "..."
-    return f"request id {shown!r}: used before for another task"

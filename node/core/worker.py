@@ -1,81 +1,49 @@
 """The worker's part: run what our rank gives us, seal the answer, open it once we are seated."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 
 from consensus.log import commits_of, find_task, juries_of, undecided
 from consensus.verdict import SubmittedTask
-from node.core.alarms import Alarm, Alarms
+from node.core.alarms import Alarm
 from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, may_start, order_of
 from node.core.effects import Infer
-from node.core.outbox import Draftee, Outbox
+from node.core.jobs import Job, Jobs, Stage
+from node.core.outbox import Draftee
 from node.core.own import Opening, find_opening, find_slot, statement_slot, unopened
-from node.core.presences import Presences
-from node.core.settings import Settings
+from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.ids import Commitment, PublicKey, TaskId
-from protocol.params import Network
 from protocol.sealing import SALT_BYTES, commitment_of
 from protocol.statements import Capability, Commit, Jury, Kind, Result, Reveal
 
 ROLE = "worker"
 RUNS_PER_JOB_MAX = 3
-
-
-class Stage(Enum):
-    """How far our own run of a task is."""
-
-    WAITING = "waiting"
-    QUEUED = "queued"
-    RUNNING = "running"
-
-
-@dataclass(slots=True)
-class Job:
-    """A task of somebody else that we may run."""
-
-    task_id: TaskId
-    submitter: PublicKey
-    capability: Capability
-    seats: int
-    first_ms: int
-    committed: set[PublicKey]
-    stage: Stage = Stage.WAITING
-    runs: int = 0
-    not_before_ms: int = 0
-    front: tuple[PublicKey, ...] | None = None  # whose turn it was at first; set once
-    counted: bool = False  # a turn is missed once, however long the task waits
+# The log is looked through in pieces, so that whoever piles up undecided tasks stalls nobody.
+LOOK = Alarm("look", TaskId(b""))
+LOOK_TASKS_MAX = 1_024
+LOOK_EVERY_MS = 100
 
 
 class Worker:
-    """Undecided tasks of others, at most `jobs_max`, and the model runs they led to."""
+    """Undecided tasks of others that are ours to run, and the model runs they led to."""
 
-    def __init__(
-        self,
-        *,
-        me: PublicKey,
-        network: Network,
-        settings: Settings,
-        presences: Presences,
-        outbox: Outbox,
-        alarms: Alarms,
-        dice: Callable[[int], bytes],
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.capabilities: tuple[Capability, ...] = ()
-        self._me = me
-        self._network = network
-        self._settings = settings
-        self._presences = presences
-        self._outbox = outbox
-        self._alarms = alarms
-        self._dice = dice
-        self._jobs: dict[TaskId, Job] = {}
+        self._me = parts.me
+        self._network = parts.network
+        self._settings = parts.settings
+        self._presences = parts.presences
+        self._outbox = parts.outbox
+        self._alarms = parts.alarms
+        self._dice = parts.dice
+        self._jobs = Jobs(
+            most=parts.settings.jobs_max, each_most=parts.settings.jobs_per_submitter_max
+        )
         self._queue: deque[TaskId] = deque()
         self._running = 0
         self._missed: dict[PublicKey, int] = {}
-        self._overflowed = False
+        self._look_after: TaskId | None = None  # where looking through the log goes on
+        self._left_out = False  # whether some task found no room since the last look
 
     @property
     def load(self) -> int:
@@ -94,7 +62,8 @@ class Worker:
         """Take note of what we can run now, and look at what waits for it."""
         self.capabilities = capabilities
         if capabilities:
-            self._look_through_log(turn)
+            self._look_after = TaskId(b"")
+            self.look(turn)
 
     def see_task(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Look at a task for the first time."""
@@ -107,26 +76,22 @@ class Worker:
         if submitted.author == self._me or task.capability not in self.capabilities:
             return
         slot = statement_slot(Kind.COMMIT, task_id)
-        if task_id in self._jobs or self._outbox.find(slot) or find_slot(turn.rows, slot):
+        if self._jobs.find(task_id) or self._outbox.find(slot) or find_slot(turn.rows, slot):
             return
-        if len(self._jobs) >= self._settings.jobs_max:
-            self._overflowed = True
+        if self._jobs.is_crowded_by(submitted.author) or self._is_full(turn):
+            self._left_out = True
             return
         known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
-        self._jobs[task_id] = Job(
-            task_id,
-            submitted.author,
-            task.capability,
-            task.seats,
-            turn.now.ms,
-            {author for author, _ in known},
+        committed = {author for author, _ in known}
+        self._jobs.add(
+            Job(task_id, submitted.author, task.capability, task.seats, turn.now.ms, committed)
         )
         self.consider(turn, task_id)
 
     def see_commit(self, author: PublicKey, task_id: TaskId) -> None:
         """Note that somebody sealed an answer."""
         self._missed.pop(author, None)
-        job = self._jobs.get(task_id)
+        job = self._jobs.find(task_id)
         if job is None:
             return
         is_listed = job.front is not None and author in job.front
@@ -138,10 +103,11 @@ class Worker:
         submitted = find_task(turn.rows, jury.task_id)
         if submitted is None or submitted.author != author:
             return
-        job = self._jobs.get(jury.task_id)
+        job = self._jobs.find(jury.task_id)
         if job is not None:
             job.committed.update(seat.juror for seat in jury.seats)
-            self._count_misses(job)
+            if turn.now.ms >= job.first_ms + self._settings.step_ms:
+                self._count_misses(job)
             self._drop(turn, job)
         pinned = next((seat.commitment for seat in jury.seats if seat.juror == self._me), None)
         if pinned is None:
@@ -154,12 +120,12 @@ class Worker:
 
     def see_presence(self, turn: Turn, author: PublicKey) -> None:
         """Look again at the tasks of a submitter that is back."""
-        for task_id in [job.task_id for job in self._jobs.values() if job.submitter == author]:
+        for task_id in self._jobs.of(author):
             self.consider(turn, task_id)
 
     def consider(self, turn: Turn, task_id: TaskId) -> None:
         """Start a job whose turn has come, or set the alarm for when to look again."""
-        job = self._jobs.get(task_id)
+        job = self._jobs.find(task_id)
         if job is None or job.stage is not Stage.WAITING:
             return
         now_ms, settings = turn.now.ms, self._settings
@@ -186,9 +152,13 @@ class Worker:
             if windows < WINDOWS_MAX:
                 next_ms = job.first_ms + (windows + 1) * settings.commit_window_ms
                 self._alarms.set(Alarm(ROLE, task_id), next_ms)
+            else:
+                self._drop(turn, job)  # commits only grow in number: we are not needed any more
             return
         if not self._presences.is_live(job.submitter, now_ms):
             return  # its next word wakes us
+        if rank >= job.seats:
+            self._count_misses(job)  # a stand-by steps in for those whose turn it was
         job.stage = Stage.QUEUED
         self._queue.append(task_id)
         self._feed(turn)
@@ -196,7 +166,7 @@ class Worker:
     def inferred(self, turn: Turn, task_id: TaskId, result: Result | None) -> None:
         """Seal the answer of a run that ended, if it is still wanted."""
         self._running -= 1
-        job = self._jobs.get(task_id)
+        job = self._jobs.find(task_id)
         if job is not None and job.stage is Stage.RUNNING:
             if result is not None:
                 self._commit(turn, job, result)
@@ -219,7 +189,7 @@ class Worker:
     def _feed(self, turn: Turn) -> None:
         """Hand queued jobs to the models, as many as may run at once."""
         while self._queue and self._running < self._settings.runs_in_flight_max:
-            job = self._jobs.get(self._queue.popleft())
+            job = self._jobs.find(self._queue.popleft())
             if job is None or job.stage is not Stage.QUEUED:
                 continue
             submitted = find_task(turn.rows, job.task_id)
@@ -249,19 +219,32 @@ class Worker:
             del self._missed[next(iter(self._missed))]
 
     def _drop(self, turn: Turn, job: Job) -> None:
-        del self._jobs[job.task_id]
+        self._jobs.drop(job.task_id)
         self._alarms.clear(Alarm(ROLE, job.task_id))
-        if self._overflowed and len(self._jobs) <= self._settings.jobs_max // 2:
-            self._look_through_log(turn)
+        if self._left_out and self._jobs.has_room_again(job.submitter):
+            self._left_out = False
+            self._look_after = TaskId(b"")
+        if self._look_after is not None and self._jobs.is_half_empty:
+            self._alarms.set(LOOK, turn.now.ms)
 
-    def _look_through_log(self, turn: Turn) -> None:
-        self._overflowed = False
-        for task_id in list(undecided(turn.rows)):
+    def look(self, turn: Turn) -> None:
+        """Go on looking through the log for tasks that are ours to run."""
+        if self._look_after is None:
+            return
+        for seen, task_id in enumerate(undecided(turn.rows, after=self._look_after)):
+            if seen == LOOK_TASKS_MAX:
+                self._alarms.set(LOOK, turn.now.ms + LOOK_EVERY_MS)
+                return
+            if self._is_full(turn):
+                return  # goes on once there is room
             submitted = find_task(turn.rows, task_id)
             if submitted is not None:
                 self.see_task(turn, submitted)
-            if self._overflowed:
-                return
+            self._look_after = task_id
+        self._look_after = None
+
+    def _is_full(self, turn: Turn) -> bool:
+        return self._jobs.is_full(lambda author: self._presences.is_live(author, turn.now.ms))
 
     def _commitment(self, opening: Opening) -> Commitment:
         return commitment_of(

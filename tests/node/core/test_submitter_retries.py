@@ -143,6 +143,19 @@ def test_retry_split__shows_the_split_where_the_new_quorum_is_out_of_reach() -> 
     assert retries(world, task_id) == []
 
 
+def test_retry_split__waits_a_while_for_workers_that_are_not_here_yet() -> None:
+    world = a_bench(*CROWD[:3])
+    task_id = world.ask("me", seats=3)
+    split(world, task_id, 3, *CROWD[:3])
+    before = retries(world, task_id)
+
+    world.meet("me", *CROWD[3:])
+    world.run(100)
+
+    assert before == []
+    assert [again.seats for again in retries(world, task_id)] == [7]
+
+
 def test_retry_split__counts_nobody_that_the_retry_would_exclude() -> None:
     world = a_bench(*CROWD[:6])  # a jury of eleven needs six, and one of these was absent
     task_id = world.ask("me", seats=5)

@@ -19,6 +19,7 @@ from tests.node.core.worker_bench import (
     my_reveals,
     runs,
     seat,
+    seat_late,
     show_submitter,
     tasks_ranking,
 )
@@ -234,15 +235,59 @@ def test_count_misses__ranks_a_key_last_after_three_missed_turns() -> None:
     late = tasks_ranking("bo", "cy", "me", seats=1)
     ours_if_bo_is_last = tasks_ranking("bo", "me", "cy", seats=1)
     for task in late[:2]:
-        seat(world, ask(world, task), "cy")
+        seat_late(world, ask(world, task), "cy")
     after_two = ask(world, ours_if_bo_is_last[0])
     seat(world, after_two, "bo")
-    for task in late[2:5]:
-        seat(world, ask(world, task), "cy")
+    for task in late[2:3]:
+        seat_late(world, ask(world, task), "cy")
 
     after_three = ask(world, ours_if_bo_is_last[1])
 
     assert runs(world) == [after_three]
+
+
+def test_count_misses__blames_nobody_for_a_jury_that_came_before_their_turn_was_over() -> None:
+    world = a_bench("bo", "cy")
+    for task in tasks_ranking("bo", "cy", "me", seats=1)[:4]:
+        seat(world, ask(world, task), "cy")
+
+    ask(world, tasks_ranking("bo", "me", "cy", seats=1)[0])
+
+    assert runs(world) == []
+
+
+def test_count_misses__counts_the_turns_a_stand_by_had_to_take() -> None:
+    world = a_bench("bo")
+    for task in tasks_ranking("bo", "me", seats=1)[:3]:
+        ask(world, task)
+    world.run(2_500)
+    taken = len(runs(world))
+
+    ask(world, tasks_ranking("bo", "me", seats=1)[3])
+
+    assert taken == 3
+    assert len(runs(world)) == 4
+
+
+def test_see_task__lets_no_absent_submitter_fill_the_table() -> None:
+    world = a_bench("bo", settings=Settings(jobs_max=2))
+    for nonce in range(2):  # a submitter whose presence nobody has
+        world.hear("me", a_record("zed", a_task(nonce=nonce)), via=Via.SYNC)
+
+    task_id = ask(world, a_task())
+    world.run(30_000)
+
+    assert task_id in runs(world)
+
+
+def test_see_task__gives_each_submitter_a_share_and_comes_back_for_the_rest() -> None:
+    settings = Settings(jobs_max=100, jobs_per_submitter_max=2, runs_in_flight_max=1)
+    world = a_bench(settings=settings)
+    task_ids = [ask(world, a_task(nonce=nonce)) for nonce in range(6)]
+
+    world.run(5_000)
+
+    assert sorted(runs(world)) == sorted(task_ids)
 
 
 def test_count_misses__counts_a_key_once_a_task() -> None:

@@ -71,6 +71,12 @@ def seat(world: World, task_id: TaskId, *jurors: str) -> None:
     world.hear("me", a_record("an", a_jury(task_id, dict.fromkeys(jurors, "positive"))))
 
 
+def seat_late(world: World, task_id: TaskId, *jurors: str) -> None:
+    """Let `an` close the round after those whose turn it was had time to take it."""
+    world.run(2_100)
+    seat(world, task_id, *jurors)
+
+
 def a_jury_with_me(world: World, task_id: TaskId) -> Verified:
     """Seat `me`, held to what it published, beside bo and cy."""
     seats = [*a_jury(task_id, {"bo": "positive", "cy": "positive"}).seats]
