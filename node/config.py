@@ -14,6 +14,7 @@ from protocol.params import GENESIS_BYTES, PUBLIC_GENESIS, Network, NetworkParam
 DEFAULT_LISTEN_PORT = 7460
 DEFAULT_LISTEN = f"/ip4/0.0.0.0/tcp/{DEFAULT_LISTEN_PORT}"
 DEFAULT_TASK_TYPES = ("sentiment", "echo")
+PORT_MAX = 65_535
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -103,6 +104,17 @@ def check_key_file(key_file: Path | None) -> Path | None:
     if key_file is not None and not key_file.parent.is_dir():
         raise UsageError(f"--key {key_file}: there is no folder {key_file.parent}")
     return key_file
+
+
+def check_rpc_port(port: int | None) -> int | None:
+    """Return the port of the local RPC.
+
+    Raises:
+        UsageError: There is no such port.
+    """
+    if port is not None and not 0 <= port <= PORT_MAX:
+        raise UsageError(f"--rpc-port {port}: need a port from 0 (any) to {PORT_MAX}")
+    return port
 
 
 def make_network(*, name: str | None, genesis: str | None) -> Network:

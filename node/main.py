@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option(
     "--rpc-port",
-    type=click.IntRange(0, 65_535),
+    type=int,
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",
 )
 @click.option(
@@ -114,6 +114,7 @@ def main(
             check_key_file,
             check_listen,
             check_node_id,
+            check_rpc_port,
             check_seats,
             make_network,
         )
@@ -130,7 +131,7 @@ def main(
             bootstrap=check_bootstrap(bootstrap),
             listen=check_listen(listen) or None,
             announce=check_announce(announce),
-            rpc_port=rpc_port,
+            rpc_port=check_rpc_port(rpc_port),
             task_types=task_types or DEFAULT_TASK_TYPES,
             model=model,
             seats=check_seats(seats, network),

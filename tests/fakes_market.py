@@ -138,6 +138,8 @@ class FakeMarket:
         self._fail_if_told()
         if len(request.text.encode()) > TEXT_BYTES_MAX:
             raise RequestRefused(400, "text_too_long", f"more than {TEXT_BYTES_MAX} bytes")
+        if request.seats is not None and request.seats % 2 == 0:
+            raise RequestRefused(400, "bad_seats", f"seats: {request.seats}, need an odd number")
         self.requests.append(request)
         seed = request.request_id or str(len(self.requests))
         task_id = hashlib.sha256(seed.encode()).hexdigest()

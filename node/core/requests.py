@@ -35,6 +35,10 @@ class Requests:
     def submit(self, turn: Turn, event: Submit) -> None:
         """Queue a user's task, or say why not."""
         seats = self._settings.default_seats if event.seats is None else event.seats
+        refusal = self._problem(seats, event)
+        if refusal is not None:
+            _refuse(turn, event, *refusal)
+            return
         capability = event.capability
         request = request_key(event.request_id)
         content = content_key(
@@ -50,9 +54,9 @@ class Requests:
             else:
                 turn.effects.append(Reply(event.token, known.task_id))
             return
-        refusal = self._problem(seats, event)
-        if refusal is not None:
-            _refuse(turn, event, *refusal)
+        if self._outbox.is_full:
+            busy = f"{len(self._outbox)} statements wait to be signed; try again in a second"
+            _refuse(turn, event, 429, "busy", busy)
             return
         task = Task(
             self._dice(NONCE_BYTES),
@@ -100,9 +104,6 @@ class Requests:
         if len(event.input_bytes) > params.input_bytes_max:
             size = len(event.input_bytes)
             return 400, "input_too_long", f"input: {size} bytes, at most {params.input_bytes_max}"
-        if self._outbox.is_full:
-            waiting = len(self._outbox)
-            return 429, "busy", f"{waiting} statements wait to be signed; try again in a second"
         return None
 
 

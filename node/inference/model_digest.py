@@ -70,7 +70,7 @@ def check_model_dir(model_dir: Path) -> None:
     for name in REQUIRED_FILES:
         if not (model_dir / name).is_file():
             raise StartError(
-                f"{model_dir / name}: missing; a model has {', '.join(REQUIRED_FILES)}"
+                f"no model at {model_dir}: {name} is missing; need {', '.join(REQUIRED_FILES)}"
             )
     for name in SETTINGS_FILES:
         path = model_dir / name

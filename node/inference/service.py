@@ -237,7 +237,7 @@ class InferenceService:
         if task_type not in self._found:
             known = ", ".join(sorted(self._found)) or "none"
             message = f"no task type {task_type} here; enabled: {known}"
-            raise RequestRefused(422, "task_type_unknown", message)
+            raise RequestRefused(400, "task_type_unknown", message)
         return self._found[task_type]
 
 

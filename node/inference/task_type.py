@@ -75,12 +75,12 @@ def encode_text(text: str, *, input_bytes_max: int) -> bytes:
         RequestRefused: There is nothing but white space, or too much, or half a character.
     """
     if not text.strip():
-        raise RequestRefused(422, "text_empty", "the text is empty")
+        raise RequestRefused(400, "text_empty", "the text is empty")
     try:
         packed = text.encode()
     except UnicodeEncodeError as error:
-        raise RequestRefused(422, "text_not_unicode", "the text is not valid Unicode") from error
+        raise RequestRefused(400, "text_not_unicode", "the text is not valid Unicode") from error
     if len(packed) > input_bytes_max:
         message = f"the text has {len(packed)} bytes in UTF-8; at most {input_bytes_max} are taken"
-        raise RequestRefused(422, "text_too_long", message)
+        raise RequestRefused(400, "text_too_long", message)
     return packed

@@ -43,8 +43,6 @@ def check_free(address: Multiaddr) -> None:
         StartError: The port is taken, the address is not of this machine, or not of TCP over IP.
     """
     family, host, port = _tcp_endpoint(address)
-    if port == 0:
-        return
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

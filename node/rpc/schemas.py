@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 TASKS_SHOWN = 50
+EXACT_INT_MAX = 2**53  # beyond, JSON readers disagree; what a number may be the node says
 TASKS_SHOWN_MAX = 1000  # a whole answer stays within what a person or a script can read
 
 StateName = Literal["open", "seated", "final", "split", "void"]
@@ -35,10 +36,10 @@ class SubmitBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Text
-    type: Text | None = Field(default=None, max_length=64)
-    seats: int | None = Field(default=None, ge=1, le=1_000_000)
-    model: Text | None = Field(default=None, max_length=64)
-    request_id: Text | None = Field(default=None, min_length=1, max_length=128)
+    type: Text | None = None
+    seats: Annotated[int, Field(ge=-EXACT_INT_MAX, le=EXACT_INT_MAX)] | None = None
+    model: Text | None = None
+    request_id: Text | None = None
 
 
 class CancelBody(BaseModel):

@@ -101,7 +101,11 @@ OPTIONS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "key in no folder": (2, ("--key", "/nowhere/key"), ("--key /nowhere/key", "/nowhere")),
     "task type": (2, ("--task-type", "nope"), ("nope", "installed: echo, sentiment")),
     "no model there": (1, ("--model", "/nowhere/model"), ("no model at /nowhere/model",)),
-    "model is no model": (1, ("--model", str(ROOT / "docs")), ("docs/config.json", "missing")),
+    "model is no model": (
+        1,
+        ("--model", str(ROOT / "docs")),
+        ("no model at", "docs", "config.json is missing"),
+    ),
     "model for nobody": (
         2,
         ("--task-type", "echo", "--model", "/nowhere"),

@@ -144,7 +144,7 @@ async def test_submit__exits_1_if_the_jury_is_split(
         (["submit"], 2, "Missing argument"),
         (["nothing"], 2, "No such command"),
         (["submit", "x" * 70_000], 2, "body_too_large"),
-        (["submit", "x", "--seats", "0"], 2, "bad_request"),
+        (["submit", "x", "--seats", "0"], 2, "bad_seats"),
         (["status", "--id", "bob"], 69, "aimarket-node --id bob"),
         (["status", "--id", "../alice"], 2, "plain name"),
         (["status", "--rpc", "http://127.0.0.1:1"], 69, "cannot reach a node at"),

@@ -84,7 +84,7 @@ def test_check_model_dir__names_what_is_missing(tmp_path: Path, name: str) -> No
     model_dir = a_model_dir(tmp_path)
     (model_dir / name).unlink()
 
-    assert f"/{name}: missing" in refusal(model_dir)
+    assert f"{name} is missing" in refusal(model_dir)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
