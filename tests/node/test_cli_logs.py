@@ -71,13 +71,13 @@ def test_configure_logs__writes_one_json_document_for_each_record() -> None:
 
 def test_configure_logs__takes_over_the_libraries() -> None:
     own = io.StringIO()
-    for name in ("hypercorn.error", "libp2p.host"):
+    for name in ("hypercorn.error", "libp2p.some.part"):
         logging.getLogger(name).addHandler(logging.StreamHandler(own))
         logging.getLogger(name).propagate = False
     stream = io.StringIO()
     configure_logs(stream=stream)
 
-    for name in ("hypercorn.error", "libp2p.host"):
+    for name in ("hypercorn.error", "libp2p.some.part"):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("trouble")
 
