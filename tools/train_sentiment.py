@@ -5,11 +5,13 @@ MODEL_CARD.md of the result. One thread, so that the same seed gives the same mo
 """
 
 import argparse
+import copy
 import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -31,28 +33,80 @@ from tools.sentiment_corpus import (
     train_tokenizer,
     word_starts,
 )
-from tools.sentiment_student import WIDTH, Lesson, new_student, probabilities, save, train
+from tools.sentiment_student import (
+    WIDTH,
+    Course,
+    Lesson,
+    new_student,
+    probabilities,
+    save,
+    train,
+)
 from tools.sentiment_teachers import Teachers
 from tools.sentiment_vectors import word_vectors
 
-EPOCHS = 3
-TEACHER_SHARE = 0.75  # of a labelled text's goal; the rest is its label
-SPANS_PER_EPOCH = 40_000
+TEACHER_SHARE = 0.8  # of a labelled text's goal; the rest is its label
 SPAN_PIECES_MAX = 22
-FILM_SENTENCE_CHANCE = 0.55
+RATED_SOURCE = "vader_movie"  # its numbers are the mean of 20 raters
 REVIEW_LEAN = 0.4  # how far, in log odds, a sentence leans towards the label of its review
-# How often a labelled text takes part in an epoch. Films are what the model is measured on; the
-# lists of pros and cons are many, short and noisy.
-SHARES = {
-    "rt": 2.0,
-    "vader_movie": 2.0,
-    "vader_tweet": 0.7,
-    "vader_nytEd": 0.3,
-    "proscons": 0.35,
-    "go": 0.5,
-    "lex": 0.5,
-    "vlex": 0.3,
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What an epoch shows of each kind of text; a share of 1 shows every text once."""
+
+    labelled: dict[str, float]  # by source
+    review_sentences: float
+    snippets: float  # unlabelled ones
+    reviews: float  # cut to what the model can read at once
+    spans: int
+    snippet_spans: float  # how many of the spans come from critics' snippets
+    rater_share: float = 0.0  # how much raters' own numbers count against the teachers' opinion
+
+
+# Films are what the model is measured on; the lists of pros and cons are many, short and noisy.
+BROAD = Mix(
+    labelled={
+        "rt": 2.0,
+        "vader_movie": 2.0,
+        "vader_tweet": 0.7,
+        "vader_nytEd": 0.3,
+        "vader_amazo": 1.0,
+        "cr": 1.0,
+        "proscons": 0.35,
+        "go": 0.5,
+        "lex": 0.5,
+        "vlex": 0.3,
+    },
+    review_sentences=0.6,
+    snippets=2.0,
+    reviews=1.0,
+    spans=70_000,
+    snippet_spans=0.5,
+)
+FILMS = Mix(
+    labelled={
+        "rt": 1.0,
+        "vader_movie": 2.0,
+        "vader_tweet": 0.2,
+        "vader_nytEd": 0.1,
+        "vader_amazo": 0.6,
+        "cr": 0.6,
+        "proscons": 0.06,
+        "go": 0.1,
+        "lex": 0.1,
+        "vlex": 0.1,
+    },
+    review_sentences=0.12,
+    snippets=1.0,
+    reviews=0.25,
+    spans=14_000,
+    snippet_spans=0.85,
+    rater_share=0.5,
+)
+BROAD_COURSE = Course(epochs=4, rate=1e-3, average_decay=0.999)
+FILM_COURSE = Course(epochs=1, rate=4e-4, average_decay=0.995)  # a second epoch learns by heart
+STUDENT_SHARE = 0.4  # of the opinion on spans in the film course: both are better than either
 
 started_s = time.monotonic()
 
@@ -69,42 +123,62 @@ class Teaching:
         self, corpus: Corpus, pieces: dict[str, list[Pieces]], teachers: Teachers, *, seed: int
     ) -> None:
         self._labelled = pieces["labelled"]
-        self._labels, self._shares = _labels_and_shares(corpus)
+        self._labels = _labels(corpus)
+        self._sources = [line.source for line in corpus.labelled]
+        self._rated = np.array([source == RATED_SOURCE for source in self._sources])
         self._film = pieces["film"]
         self._reviews = [review.positive for review in corpus.reviews]
         self._review_sentences = np.cumsum([0] + [len(one.sentences) for one in corpus.reviews])
-        self._spanned = self._film + [
+        self._snippets = self._film[int(self._review_sentences[-1]) :] + [
             text
-            for text, line in zip(self._labelled, corpus.labelled, strict=True)
-            if line.source in FILM_SOURCES
+            for text, source in zip(self._labelled, self._sources, strict=True)
+            if source in FILM_SOURCES
         ]
         self._dice = random.Random(seed)
-        self._teachers = teachers
         self._labelled_goals = teachers.opinion(self._labelled)
         self._film_goals = _lean(teachers.opinion(self._film), corpus)
 
-    def lesson(self, starts: npt.NDArray[np.bool_]) -> Lesson:
+    def lesson(
+        self,
+        mix: Mix,
+        starts: npt.NDArray[np.bool_],
+        span_opinion: Callable[[list[Pieces]], Floats],
+    ) -> Lesson:
         """Draw the texts of one epoch: labelled, film sentences, spans and pieces of reviews."""
-        mine = drawn(self._shares, self._dice)
-        goals = TEACHER_SHARE * self._labelled_goals[mine] + (1 - TEACHER_SHARE) * np.clip(
-            self._labels[mine], 0.03, 0.97
-        )
-        films = [i for i in range(len(self._film)) if self._dice.random() < FILM_SENTENCE_CHANCE]
-        spans = [self._span(starts) for _ in range(SPANS_PER_EPOCH)]
-        chunks = [self._chunk(number) for number in range(len(self._reviews))]
-        chunk_goals = np.clip(np.array(self._reviews, dtype=np.float32), 0.05, 0.95)
+        mine = drawn(shares_of(self._sources, mix), self._dice)
+        films = drawn(self._film_shares(mix), self._dice)
+        spans = [self._span(mix, starts) for _ in range(mix.spans)]
+        reviews = [i for i in range(len(self._reviews)) if self._dice.random() < mix.reviews]
+        chunks = [self._chunk(number) for number in reviews]
         texts = [*(self._labelled[i] for i in mine), *(self._film[i] for i in films)]
+        goals = (
+            self._goals(mix, mine),
+            self._film_goals[films],
+            span_opinion(spans),
+            np.clip(np.array(self._reviews, dtype=np.float32)[reviews], 0.05, 0.95),
+        )
         return Lesson(
-            texts=[*texts, *spans, *chunks],
-            positive=np.concatenate(
-                (goals, self._film_goals[films], self._teachers.opinion(spans), chunk_goals)
-            ).astype(np.float32),
+            texts=[*texts, *spans, *chunks], positive=np.concatenate(goals).astype(np.float32)
         )
 
-    def _span(self, starts: npt.NDArray[np.bool_]) -> Pieces:
+    def _goals(self, mix: Mix, mine: list[int]) -> Floats:
+        """Mix the teachers' opinion of labelled texts with their labels."""
+        labels = self._labels[mine]
+        trust = np.where(self._rated[mine], mix.rater_share, 0.0)
+        opinion = (1.0 - trust) * self._labelled_goals[mine] + trust * labels
+        goals = TEACHER_SHARE * opinion + (1.0 - TEACHER_SHARE) * np.clip(labels, 0.03, 0.97)
+        return goals.astype(np.float32)
+
+    def _film_shares(self, mix: Mix) -> Floats:
+        shares = np.full(len(self._film), mix.snippets, dtype=np.float32)
+        shares[: int(self._review_sentences[-1])] = mix.review_sentences
+        return shares
+
+    def _span(self, mix: Mix, starts: npt.NDArray[np.bool_]) -> Pieces:
         """Cut some words out of a film sentence; phrases are a large part of real questions."""
         while True:
-            text = self._spanned[self._dice.randrange(len(self._spanned))]
+            chosen = self._dice.random() < mix.snippet_spans
+            text = self._dice.choice(self._snippets if chosen else self._film)
             edges = [*np.flatnonzero(starts[text]).tolist(), len(text)]
             words = len(edges) - 1
             if words >= 4:
@@ -132,11 +206,14 @@ def _lean(goals: Floats, corpus: Corpus) -> Floats:
     return leaning
 
 
-def _labels_and_shares(corpus: Corpus) -> tuple[Floats, Floats]:
-    """Return how positive each labelled text is, and how often an epoch shows it."""
-    labels = [line.positive for line in corpus.labelled]
-    shares = [SHARES.get(line.source, 1.0) for line in corpus.labelled]
-    return np.array(labels, dtype=np.float32), np.array(shares, dtype=np.float32)
+def _labels(corpus: Corpus) -> Floats:
+    """Return how positive each labelled text is."""
+    return np.array([line.positive for line in corpus.labelled], dtype=np.float32)
+
+
+def shares_of(sources: Sequence[str], mix: Mix) -> Floats:
+    """Return how often an epoch shows each labelled text."""
+    return np.array([mix.labelled[source] for source in sources], dtype=np.float32)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -166,22 +243,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     vectors = word_vectors(texts, size=size, width=WIDTH, seed=options.seed)
     say("word vectors done")
 
-    labels, shares = _labels_and_shares(corpus)
     teachers = Teachers(vectors, seed=options.seed)
-    teachers.fit(pieces["labelled"], labels, shares, say)
+    shares = shares_of([line.source for line in corpus.labelled], BROAD)
+    teachers.fit(pieces["labelled"], _labels(corpus), shares, say)
     say(f"teachers on held-out: {((teachers.opinion(held_out) > 0.5) == truth).mean():.4f}")
     teaching = Teaching(corpus, pieces, teachers, seed=options.seed)
 
-    student = new_student(vectors, seed=options.seed)
+    student = new_student(teachers.vectors(), seed=options.seed)
     starts = word_starts(tokenizer)
+
+    def progress() -> str:
+        return f"held-out {((probabilities(student, held_out) > 0.5) == truth).mean():.4f}"
+
     train(
         student,
-        lambda _: teaching.lesson(starts),
-        epochs=EPOCHS,
+        lambda: teaching.lesson(BROAD, starts, teachers.opinion),
+        BROAD_COURSE,
         seed=options.seed,
-        after_epoch=lambda: (
-            f"held-out {((probabilities(student, held_out) > 0.5) == truth).mean():.4f}"
-        ),
+        after_epoch=progress,
+        say=say,
+    )
+    first = copy.deepcopy(student)
+
+    def two_heads(spans: list[Pieces]) -> Floats:
+        mine = STUDENT_SHARE * probabilities(first, spans)
+        return mine + (1.0 - STUDENT_SHARE) * teachers.opinion(spans)
+
+    train(
+        student,
+        lambda: teaching.lesson(FILMS, starts, two_heads),
+        FILM_COURSE,
+        seed=options.seed + 1,
+        after_epoch=progress,
         say=say,
     )
     save(student, tokenizer, options.out)
