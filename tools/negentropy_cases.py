@@ -47,6 +47,7 @@ CASES: Final = (
     Case("one of many", 2000, 1, 0, 5000),
     Case("a newcomer asks", 0, 0, 300, 1000),
     Case("a newcomer is asked", 0, 300, 0, 1000),
+    Case("a newcomer asks a small frame", 0, 0, 300, 100, 0, 4096),
     Case("small frames", 600, 60, 60, 1000, 4096, 4096),
     Case("a small frame asks", 300, 100, 100, 200, 4096, 20_000),
     Case("a small frame is asked", 300, 100, 100, 200, 20_000, 4096),
