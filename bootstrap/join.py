@@ -62,7 +62,8 @@ class Joiner:
         dialer: Opens connections.
         book: What is known; changed in place.
         save: Stores the bytes of the book; not called more than once in SAVE_MS.
-        clock_ms: The time.
+        clock_ms: A monotonic clock, for every wait: nobody is out of reach because a clock was set.
+        date_ms: The Unix clock, for what the book remembers.
         dice: A number from 0 up to but not including 1.
         report: Told in one line how joining goes, when that changes.
     """
@@ -75,6 +76,7 @@ class Joiner:
         book: PeerBook,
         save: Callable[[bytes], Awaitable[None]],
         clock_ms: Callable[[], int],
+        date_ms: Callable[[], int],
         dice: Callable[[], float],
         report: Callable[[str], None],
     ) -> None:
@@ -83,6 +85,7 @@ class Joiner:
         self._book = book
         self._save = save
         self._clock_ms = clock_ms
+        self._date_ms = date_ms
         self._dice = dice
         self._report = report
         self._trials: dict[str, Trial] = {}
@@ -121,7 +124,7 @@ class Joiner:
         for text in addresses[:ADDRESSES_PER_PEER_MAX]:
             parsed = _parse_quietly(text)
             if parsed is not None and parsed.peer_id == peer_id:
-                is_news = self._book.heard(parsed.text, self._clock_ms())
+                is_news = self._book.heard(parsed.text, self._date_ms())
                 self._is_saved = self._is_saved and not is_news
 
     def _places(self) -> list[Place]:
@@ -149,7 +152,7 @@ class Joiner:
             trial = after_failure(trial, self._clock_ms(), self._dice())
         else:
             trial = after_success(trial, self._clock_ms(), self._dice())
-            self._book.worked(place.address, self._clock_ms())
+            self._book.worked(place.address, self._date_ms())
             self._is_saved = False
         finally:
             self._dialling.discard(place.peer_id)

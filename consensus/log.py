@@ -1,6 +1,7 @@
 """The log, read by what it means: every question anybody asks of the rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from consensus import layout
 from consensus.contributions import Counters, Pair
@@ -11,6 +12,7 @@ from protocol.ids import Commitment, Digest, PublicKey, RecordId, TaskId
 from protocol.statements import Jury, Profile, Result
 
 _KEY_END = b"\xff" * 32
+CHAIN_MAX = 64  # attempts looked at; honest submitters sign five at most
 
 
 class RowEvidence:
@@ -156,19 +158,21 @@ def find_verdict(rows: Rows, task_id: TaskId) -> Verdict | None:
 
 
 def retries_of(rows: Rows, task_id: TaskId) -> tuple[TaskId, ...]:
-    """Return the valid retries of a known task, ascending by id; the submitter may sign several."""
+    """Return the first valid retries of a known task, ascending by id; there may be several."""
     task = find_task(rows, task_id)
     if task is None:
         return ()
     kin = layout.kin_of(task.author, task.task, task.task.attempt + 1)
-    return tuple(TaskId(key[65:]) for key, _ in rows.scan(layout.CHILD + task_id + kin))
+    found = islice(rows.scan(layout.CHILD + task_id + kin), CHAIN_MAX)
+    return tuple(TaskId(key[65:]) for key, _ in found)
 
 
 def chain_of(rows: Rows, task_id: TaskId) -> tuple[TaskId, ...]:
     """Return all attempts of one piece of work, the first one first, ascending by (attempt, id).
 
     A retry whose parent is unknown, or that is not a valid retry of it, is its own first. An
-    unknown task has no chain.
+    unknown task has no chain. Of a submitter who signs retries without end, the first
+    `CHAIN_MAX` count.
     """
     task = find_task(rows, task_id)
     if task is None:
@@ -180,15 +184,16 @@ def chain_of(rows: Rows, task_id: TaskId) -> tuple[TaskId, ...]:
         task = parent
     chain: list[TaskId] = []
     attempt = [task.task_id]
-    while attempt:  # ends: the attempt rises by one at each step, and has a limit
+    while attempt and len(chain) < CHAIN_MAX:
         chain += attempt
-        attempt = sorted(child for parent_id in attempt for child in retries_of(rows, parent_id))
-    return tuple(chain)
+        children = (child for parent_id in attempt for child in retries_of(rows, parent_id))
+        attempt = sorted(islice(children, CHAIN_MAX))
+    return tuple(chain[:CHAIN_MAX])
 
 
-def chain_answer(rows: Rows, task_id: TaskId) -> tuple[TaskId, Verdict] | None:
+def chain_answer(rows: Rows, chain: Sequence[TaskId]) -> tuple[TaskId, Verdict] | None:
     """Return the last final attempt of a chain with its verdict, or None while none is final."""
-    for attempt_id in reversed(chain_of(rows, task_id)):
+    for attempt_id in reversed(chain):
         verdict = find_verdict(rows, attempt_id)
         if verdict is not None and verdict.state is State.FINAL:
             return attempt_id, verdict

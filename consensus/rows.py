@@ -1,5 +1,6 @@
 """The log as rows, bytes to bytes: what consensus reads, whatever disk or memory holds it."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -20,12 +21,17 @@ class Rows(Protocol):
 
 
 class Draft:
-    """Rows with unwritten changes on top: later steps of one fold see what earlier ones wrote."""
+    """Rows with unwritten changes on top: later steps of one fold see what earlier ones wrote.
 
-    __slots__ = ("_base", "changes")
+    Whoever writes `changes` directly must not scan before the draft is thrown away: the keys are
+    put in order once for many scans.
+    """
+
+    __slots__ = ("_base", "_keys", "changes")
 
     def __init__(self, base: Rows) -> None:
         self._base = base
+        self._keys: list[bytes] | None = None  # ascending; None once they changed
         self.changes: Changes = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -36,15 +42,31 @@ class Draft:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a row."""
+        self._keys = None
         self.changes[key] = value
 
     def delete(self, key: bytes) -> None:
         """Remove a row."""
+        self._keys = None
         self.changes[key] = None
+
+    def update(self, changes: Changes) -> None:
+        """Lay more changes on top."""
+        self._keys = None
+        self.changes.update(changes)
 
     def scan(self, prefix: bytes, *, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Walk the rows whose key begins with `prefix` and is above `after`, ascending."""
-        return merged(self._base.scan(prefix, after=after), self.changes, prefix, after)
+        if self._keys is None:
+            self._keys = sorted(self.changes)
+        keys = self._keys
+        begin = bisect_left(keys, prefix) if after < prefix else bisect_right(keys, after)
+        above: Changes = {}
+        for index in range(begin, len(keys)):
+            if not keys[index].startswith(prefix):
+                break
+            above[keys[index]] = self.changes[keys[index]]
+        return merged(self._base.scan(prefix, after=after), above, prefix, after)
 
 
 def merged(

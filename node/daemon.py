@@ -20,6 +20,7 @@ from node.core.events import CapabilitiesChanged, Listening, Started
 from node.core.machine import Machine
 from node.core.settings import Settings
 from node.errors import StartError
+from node.exchange import PRESENCES_MAX
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
 from node.keys import NodeKey, load_key
@@ -131,8 +132,11 @@ class _Node:
             net=lambda: self._net,
             network=network,
             topics=self._topics,
-            live_presences=lambda: self._machine.live_presences(self._clock.now()),
+            live_presences=lambda: self._machine.live_presences(
+                self._clock.now(), most=PRESENCES_MAX
+            ),
             signing_allowed=key.fresh,
+            torn=store.torn,
         )
         answerers = self._sync.answerers()
         answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
@@ -207,7 +211,8 @@ class _Node:
             dialer=self._net,
             book=book,
             save=save,
-            clock_ms=lambda: self._clock.now().wall_ms,
+            clock_ms=lambda: self._clock.now().ms,
+            date_ms=lambda: self._clock.now().wall_ms,
             dice=random.random,
             report=self._report_joining,
         )

@@ -5,7 +5,8 @@ write where an idle one pays for each event. Nothing is published or answered be
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS_WAITING_MAX = 1_024
 EVENTS_TOGETHER_MAX = 256
+STATEMENTS_TOGETHER_MAX = 2_048  # of one step: some 50 ms of judging
 
 Publisher = Callable[[Channel, bytes], Awaitable[None]]
 
@@ -95,6 +97,8 @@ class Loop:
         self._wake_ms: int | None = None
         self._busy = trio.Lock()  # held while a step is being done
         self._stopped = False
+        # A thread of its own: whatever waits for other threads, the journal does not.
+        self._disk = trio.CapacityLimiter(1)
 
     async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Own the machine until cancelled.
@@ -118,6 +122,16 @@ class Loop:
                 return
             self._stopped = True
             await self._step([Stopping()], nursery=None)
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """Keep the log as it is on the disk: nothing in it is ahead of the journal.
+
+        Whoever tells a peer what the log holds reads it within; what a crash could make us forget
+        must not be known to others.
+        """
+        async with self._busy:
+            yield
 
     async def tell(self, event: Event) -> None:
         """Hand the machine an event nobody waits for."""
@@ -178,11 +192,13 @@ class Loop:
         events: list[Event] = []
         with trio.move_on_after(timeout_s):
             events.append(await self._events.receive())
-        while events and len(events) < EVENTS_TOGETHER_MAX:
+        weight = sum(map(_weight, events))
+        while events and len(events) < EVENTS_TOGETHER_MAX and weight < STATEMENTS_TOGETHER_MAX:
             try:
                 events.append(self._events.receive_nowait())
             except trio.WouldBlock:
                 break
+            weight += _weight(events[-1])
         return events or [Woke()]
 
     async def _step(self, events: Sequence[Event], nursery: trio.Nursery | None) -> None:
@@ -207,7 +223,7 @@ class Loop:
                     case _:
                         later.append(effect)
         if entries or wrote:
-            await trio.to_thread.run_sync(self._write, entries)
+            await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
         for effect in later:
             await self._do(effect, nursery)
 
@@ -247,3 +263,10 @@ class Loop:
         except InferenceFailed as error:
             logger.warning("no answer for task %s: %s", task_id[:4].hex(), error)
         await self.tell(Inferred(task_id, result))
+
+
+def _weight(event: Event) -> int:
+    """Return how many statements an event brings."""
+    if isinstance(event, Received):
+        return sum(len(record.statements) for record in event.records)
+    return 0

@@ -12,6 +12,7 @@ from consensus.leaderboard import Standing, leaderboard
 from consensus.log import (
     faults_of,
     find_task,
+    find_verdict,
     newest_tasks,
     pairs_of,
     record_count,
@@ -39,7 +40,7 @@ from protocol.topics import Topics
 
 REQUEST_ID_CHARS_MAX = 128  # as many as the RPC takes
 TASKS_SHOWN_MAX = 1_000
-TASKS_SEARCHED_MAX = 20_000  # a filtered listing looks at no more than these
+TASKS_SEARCHED_MAX = 5_000  # a filtered listing looks at no more than these
 TASK_ID_DIGITS = 64
 PREFIX_DIGITS_MIN = 8
 MODEL_DIGITS = 64
@@ -86,6 +87,11 @@ class NodeMarket:
         if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
             limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
             raise RequestRefused(400, "bad_request_id", f"request_id: {len(request_id)}, {limit}")
+        if not doors.machine.outbox.signing:
+            waits = self._not_ready(doors.inference.capabilities()) or "its log to be compared"
+            raise RequestRefused(
+                503, "not_signing", f"this node may not sign yet: waits for {waits}"
+            )
         task_id = await doors.loop.submit(request_id, capability, input_bytes, request.seats)
         return task_id.hex()
 
@@ -111,9 +117,9 @@ class NodeMarket:
             submitted = find_task(doors.log, task_id)
             if submitted is None or (mine and submitted.author != doors.machine.me):
                 continue
-            view = self._view(submitted)
-            if state is None or view.state == state:
-                views.append(view)
+            if state is not None and state != _state_name(doors.log, task_id):
+                continue
+            views.append(self._view(submitted))
             if len(views) >= min(limit, TASKS_SHOWN_MAX):
                 break
         return tuple(views)
@@ -296,3 +302,8 @@ def _is_hex(text: str) -> bool:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= TEXT_SHOWN_MAX else text[: TEXT_SHOWN_MAX - 3] + "...")
+
+
+def _state_name(log: Log, task_id: TaskId) -> str:
+    verdict = find_verdict(log, task_id)
+    return "" if verdict is None else STATE_NAMES[verdict.state]

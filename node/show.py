@@ -67,7 +67,7 @@ def task_view(
     verdict = find_verdict(rows, task_id)
     assert verdict is not None, "the task is in the log"
     chain = chain_of(rows, task_id)
-    settled = chain_answer(rows, task_id)
+    settled = chain_answer(rows, chain)
     chain_verdict = settled[1] if settled else find_verdict(rows, chain[-1])
     assert chain_verdict is not None, "a chain is made of known tasks"
     committed = [key for key, _ in commits_of(rows, task_id, limit=COMMITS_SHOWN_MAX)]

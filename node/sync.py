@@ -8,7 +8,7 @@ a list of all ids each time; range-based reconciliation is to replace it.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -27,7 +27,7 @@ from node.exchange import (
     read_ids,
     read_ids_request,
 )
-from node.gate import open_all
+from node.gate import CHECKS_AT_ONCE_MAX, open_all
 from node.loop import Loop
 from node.ports import Answerer, Log, Net
 from protocol.canonical import pack
@@ -51,6 +51,8 @@ SESSIONS_MAX = 24  # at once; the network door asks 32 questions at a time, othe
 SESSION_S = 60.0  # for one session; what it did not fetch, the next round does
 SESSIONS_PER_PEER_MAX = 2  # a peer that came back is greeted although its former self hangs
 SILENCE_S = 0.2  # without a record; a guess: a peer on loopback answers in a tenth of that
+WORD_S = 2.0  # so long one session has the word alone, however much it brings
+STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
 
 
 class Sync:
@@ -66,6 +68,7 @@ class Sync:
         topics: Topics,
         live_presences: Callable[[], Sequence[bytes]],
         signing_allowed: bool,
+        torn: bool = False,
     ) -> None:
         """Take the doors.
 
@@ -77,10 +80,13 @@ class Sync:
             topics: The names of the streams.
             live_presences: Returns what is told to a new peer.
             signing_allowed: Whether this key may sign before anything was fetched.
+            torn: Whether the end of the journal was lost, so that being alone proves nothing.
         """
         self.completed = 0
         self.fetched = 0
-        self.may_sign = signing_allowed
+        self.may_sign = signing_allowed and not torn
+        self._torn = torn
+        self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
         self._loop = loop
         self._log = log
         self._net = net
@@ -127,7 +133,7 @@ class Sync:
                 await self._begin(nursery, joined, self._greet)
             if not self.may_sign and trio.current_time() >= alone_until:
                 alone_until += ALONE_S
-                if not self._net().peers():
+                if not self._torn and not self._net().peers():
                     await self._allow_signing()
             if trio.current_time() >= next_round:
                 # Whom we dialled first: strangers can fill only the places behind them.
@@ -155,10 +161,11 @@ class Sync:
 
         nursery.start_soon(meet)
         fetched = -1
-        while not ended.is_set() and fetched != self.fetched:
-            fetched = self.fetched
-            with trio.move_on_after(SILENCE_S):
-                await ended.wait()
+        with trio.move_on_after(WORD_S):
+            while not ended.is_set() and fetched != self.fetched:
+                fetched = self.fetched
+                with trio.move_on_after(SILENCE_S):
+                    await ended.wait()
 
     async def _allow_signing(self) -> None:
         if not self.may_sign:
@@ -197,7 +204,8 @@ class Sync:
             while wanted:
                 records = await self._fetch(peer_id, wanted[:RECORDS_PER_REQUEST_MAX])
                 if records:
-                    await self._loop.tell(Received(tuple(records), Via.SYNC, peer_id))
+                    for some in _in_pieces(records):
+                        await self._loop.tell(Received(some, Via.SYNC, peer_id))
                     fetched += len(records)
                     self.fetched += len(records)
                 # What the peer did not send it no longer has, or it will come next time.
@@ -226,7 +234,7 @@ class Sync:
             count_max=len(wanted),
             bytes_max=self._network.params.record_bytes_max,
         )
-        records = await trio.to_thread.run_sync(open_all, raws, self._network)
+        records = await trio.to_thread.run_sync(open_all, raws, self._network, limiter=self._checks)
         asked = set(wanted)
         if any(r.record_id not in asked or r.presence is not None for r in records):
             raise Malformed("sync: a record that was not asked for")
@@ -236,22 +244,25 @@ class Sync:
         raws = read_blobs(
             data, count_max=PRESENCES_MAX, bytes_max=self._network.params.record_bytes_max
         )
-        records = await trio.to_thread.run_sync(open_all, raws, self._network)
+        records = await trio.to_thread.run_sync(open_all, raws, self._network, limiter=self._checks)
         if any(record.presence is None for record in records):
             raise Malformed("presences: something else among them")
         if records:
             await self._loop.tell(PresencesHeard(tuple(records), peer_id))
 
     async def _answer_ids(self, peer_id: PeerId, request: bytes) -> bytes:
-        return pack_ids(record_ids(self._log, after=_refusing(read_ids_request, request)))
+        after = _refusing(read_ids_request, request)
+        async with self._loop.settled():
+            return pack_ids(record_ids(self._log, after=after))
 
     async def _answer_records(self, peer_id: PeerId, request: bytes) -> bytes:
         def read(data: bytes) -> list[bytes]:
             return read_blobs(data, count_max=RECORDS_PER_REQUEST_MAX, bytes_max=32)
 
         wanted = _refusing(read, request)
-        found = (find_record(self._log, RecordId(record_id)) for record_id in wanted)
-        return pack_blobs(raw for raw in found if raw is not None)
+        async with self._loop.settled():
+            found = (find_record(self._log, RecordId(record_id)) for record_id in wanted)
+            return pack_blobs(raw for raw in found if raw is not None)
 
     async def _answer_presences(self, peer_id: PeerId, request: bytes) -> bytes:
         try:
@@ -259,6 +270,20 @@ class Sync:
         except ProtocolError as error:
             raise PeerFailed(f"presences: {error}") from error
         return pack_blobs(self._live_presences())
+
+
+def _in_pieces(records: Sequence[Verified]) -> Iterator[tuple[Verified, ...]]:
+    """Cut records into runs of few enough statements."""
+    some: list[Verified] = []
+    statements = 0
+    for record in records:
+        some.append(record)
+        statements += len(record.statements)
+        if statements >= STATEMENTS_TOLD_MAX:
+            yield tuple(some)
+            some, statements = [], 0
+    if some:
+        yield tuple(some)
 
 
 def _refusing(read: Callable[[bytes], T], request: bytes) -> T:

@@ -286,7 +286,7 @@ class World:
         for giver, taker in ((name, other), (other, name)):
             machine = self.nodes[giver].machine
             if machine is not None and giver != taker:
-                raws = machine.live_presences(self.now(giver))
+                raws = machine.live_presences(self.now(giver), most=2_048)
                 records = tuple(opened(raw, self.network) for raw in raws)
                 self.tell(taker, PresencesHeard(records, PeerId(giver)))
 

@@ -19,6 +19,9 @@ from protocol.sealing import statement_digest
 # Two juries prove a double-signer; more need not travel. Slots remembered are a bound, not a rule.
 JURIES_RELAYED_MAX = 2
 SLOTS_REMEMBERED_MAX = 4_096
+# An honest node speaks at most once a second, and seldom so.
+PRESENCES_PER_AUTHOR_PER_S = 2
+PRESENCES_PER_AUTHOR_BURST = 16
 
 
 class Entry(Enum):
@@ -39,12 +42,21 @@ class Door:
         self._senders = Buckets(
             per_s=settings.gossip_per_author_per_s * 4, burst=settings.gossip_burst * 4
         )
+        self._presences = Buckets(
+            per_s=settings.presences_per_sender_per_s, burst=settings.presences_burst
+        )
+        self._speakers = Buckets(per_s=PRESENCES_PER_AUTHOR_PER_S, burst=PRESENCES_PER_AUTHOR_BURST)
         self._relayed: OrderedDict[tuple[PublicKey, TaskId], set[bytes]] = OrderedDict()
 
     def is_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
         """Take a token for one gossip message; without one it is left to sync to bring it."""
         by_author = self._authors.take(author, turn.now.ms)
         return self._senders.take(sender, turn.now.ms) and by_author
+
+    def is_presence_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
+        """Take a token for one presence, gossiped or exchanged; apart from those for records."""
+        by_sender = self._presences.take(sender, turn.now.ms)
+        return self._speakers.take(author, turn.now.ms) and by_sender
 
     def admit(self, turn: Turn, record: Verified) -> Entry:
         """Say what becomes of a record whose bytes and signature are right."""

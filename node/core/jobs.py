@@ -79,18 +79,21 @@ class Jobs:
         """Walk a submitter's jobs as they are now, oldest first."""
         return iter(list(self._of.get(submitter, ())))
 
-    def is_full(self, is_live: Callable[[PublicKey], bool]) -> bool:
-        """Answer whether there is no room, after a job of somebody absent made way if it could."""
-        if len(self._jobs) < self._most:
-            return False
+    @property
+    def is_full(self) -> bool:
+        """Answer whether there is no room."""
+        return len(self._jobs) >= self._most
+
+    def evict_absent(self, is_live: Callable[[PublicKey], bool]) -> bool:
+        """Forget a waiting job of a submitter who is not here; answer whether there was one."""
         for submitter, tasks in self._of.items():
             if is_live(submitter):
                 continue
             for task_id in tasks:
                 if self._jobs[task_id].stage is Stage.WAITING:
                     self.drop(task_id)
-                    return False
-        return True
+                    return True
+        return False
 
     def is_crowded_by(self, submitter: PublicKey) -> bool:
         """Answer whether a submitter has all the room it gets."""

@@ -86,6 +86,7 @@ class Machine:
         self.me = signer.public_key
         self.presences = Presences(chosen)
         self._network = network
+        self._settings = chosen
         self._rows = rows
         self._halted = False
         self._alias = alias
@@ -130,11 +131,14 @@ class Machine:
             turn.effects.append(Wake(next_ms))
         return turn.ended()
 
-    def live_presences(self, now: Now) -> list[bytes]:
-        """Return every live presence as it travelled, our own freshly signed first."""
+    def live_presences(self, now: Now, *, most: int) -> list[bytes]:
+        """Return presences as they travelled: our own freshly signed, then the latest heard."""
         turn = Turn(self._rows, now)
         own = self._announcer.sign(turn, load=self.worker.load, state_digest=self._digest(turn))
-        return [own.raw, *(heard.raw for heard in self.presences.live(now.ms).values())]
+        heard = sorted(
+            self.presences.live(now.ms).values(), key=lambda one: one.heard_ms, reverse=True
+        )
+        return [own.raw, *(one.raw for one in heard[: most - 1])]
 
     def _dispatch(self, turn: Turn, event: Event) -> None:
         match event:
@@ -237,18 +241,23 @@ class Machine:
 
     def _hear_presences(self, turn: Turn, event: PresencesHeard) -> None:
         word = Word.IGNORE
-        author = event.records[0].author
-        if event.token is not None and not self._door.is_within_pace(turn, author, event.sender):
-            turn.effects.append(Relayed(event.token, word))
-            return
+        relayed = 0
         for record in event.records:
-            if record.author == self.me or not self.presences.hear(record, turn.now.ms):
+            if record.author == self.me or not self.presences.is_news(record):
+                continue
+            if not self._door.is_presence_within_pace(turn, record.author, event.sender):
+                continue  # its author says it again soon
+            was_live = self.presences.is_live(record.author, turn.now.ms)
+            if not self.presences.hear(record, turn.now.ms):
                 continue
             word = Word.ACCEPT
             self.submitter.see_presence(turn, record.author)
-            self.worker.see_presence(turn, record.author)
-            if event.token is None:  # exchanged, not gossiped: the mesh has yet to hear it
+            if not was_live:
+                self.worker.see_presence(turn, record.author)
+            if event.token is None and relayed < self._settings.presences_relayed_max:
+                # Exchanged, not gossiped: the mesh has yet to hear it.
                 turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+                relayed += 1
         if event.token is not None:
             turn.effects.append(Relayed(event.token, word))
 

@@ -2,7 +2,8 @@
 
 A statement is signed only when it leaves, with all that gathered meanwhile, since gossip costs by
 the message and not by the byte. An author publishes at most one message per
-`max(batch_ms, batch_ms_per_author * authors heard lately)`; the first after a pause goes at once.
+`max(batch_ms, batch_ms_per_author * authors heard lately)`, and never waits longer than
+`batch_ms_max`; the first after a pause goes at once.
 """
 
 from collections import deque
@@ -133,7 +134,8 @@ class Outbox:
             turn.effects.append(Publish(Channel.RECORDS, pack_gossip(message)))
             self._crowd.add(self._signer.public_key, turn.now.ms)
             crowd_ms = self._settings.batch_ms_per_author * self._crowd.count(turn.now.ms)
-            self._next_ms = turn.now.ms + max(self._settings.batch_ms, crowd_ms)
+            pause_ms = min(max(self._settings.batch_ms, crowd_ms), self._settings.batch_ms_max)
+            self._next_ms = turn.now.ms + pause_ms
         if self._again or (self._waiting and self.signing):
             self._alarms.set(OUTBOX, self._next_ms)
         return sealed
@@ -171,7 +173,7 @@ class Outbox:
             tuple(d.asked for d in group if d.asked is not None),
         )
         turn.entries.append(pack_entry(entry))
-        turn.rows.changes.update(entry_changes(entry, record.record_id))
+        turn.rows.update(entry_changes(entry, record.record_id))
         for draftee in group:
             if draftee.asked is not None:
                 task_id = draftee.asked.task_id

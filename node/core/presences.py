@@ -30,7 +30,7 @@ class Heard:
 
 
 class Presences:
-    """All authors heard of, at most `authors_max`; the longest silent makes room."""
+    """All authors heard of, at most `authors_max`; whoever is gone makes room."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -40,15 +40,19 @@ class Presences:
         """Take in a presence; answer whether it was news."""
         presence = record.presence
         assert presence is not None, "only presences come here"
-        known = self._heard.get(record.author)
-        if known is not None and record.created_ms <= known.presence_ms:
+        if not self.is_news(record) or not self._make_room(record.author, now_ms):
             return False
+        known = self._heard.get(record.author)
         newest = max(record.created_ms, known.newest_ms if known else 0)
-        self._make_room(record.author, now_ms)
         self._heard[record.author] = Heard(
             presence, record.raw, record.created_ms, newest, now_ms + presence.ttl_ms, now_ms
         )
         return True
+
+    def is_news(self, record: Verified) -> bool:
+        """Answer whether a presence is later than the last one of its author."""
+        known = self._heard.get(record.author)
+        return known is None or record.created_ms > known.presence_ms
 
     def renew(self, author: PublicKey, created_ms: int, now_ms: int) -> bool:
         """Let a gossiped record prove that its author is here; answer whether it was not live."""
@@ -57,7 +61,8 @@ class Presences:
             return False
         was_live = self.is_live(author, now_ms)
         if known is None:
-            self._make_room(author, now_ms)
+            if not self._make_room(author, now_ms):
+                return False
             known = Heard(None, b"", -1, created_ms, 0, now_ms)
             self._heard[author] = known
         ttl_ms = self._settings.renewal_ms
@@ -95,15 +100,20 @@ class Presences:
             if known.until_ms > now_ms and known.presence is not None
         }
 
-    def _make_room(self, author: PublicKey, now_ms: int) -> None:
+    def _make_room(self, author: PublicKey, now_ms: int) -> bool:
+        """Forget the longest silent of those who are gone; answer whether there is room now.
+
+        Nobody who is here makes way: whoever makes up keys would drive the others out.
+        """
         if author in self._heard or len(self._heard) < self._settings.authors_max:
-            return
+            return True
         forget_before = now_ms - self._settings.author_memory_ms
         for key in [k for k, known in self._heard.items() if known.heard_ms < forget_before]:
             del self._heard[key]
-        if len(self._heard) >= self._settings.authors_max:
-            silent = min(
-                self._heard,
-                key=lambda k: (self._heard[k].until_ms > now_ms, self._heard[k].heard_ms),
-            )
-            del self._heard[silent]
+        if len(self._heard) < self._settings.authors_max:
+            return True
+        gone = [k for k, known in self._heard.items() if known.until_ms <= now_ms]
+        if not gone:
+            return False
+        del self._heard[min(gone, key=lambda k: self._heard[k].heard_ms)]
+        return True

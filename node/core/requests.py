@@ -90,7 +90,7 @@ class Requests:
             refusal = (409, "decided", f"task {shown}: nothing is left to cancel")
         else:
             for attempt in (event.task_id, *under_way):
-                turn.rows.changes.update(cancellation(attempt))
+                turn.rows.update(cancellation(attempt))
                 self._submitter.forget(attempt)
             turn.effects.append(Reply(event.token, event.task_id))
             return

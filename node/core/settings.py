@@ -14,6 +14,7 @@ class Settings:
         clock_skew_ms: Records dated further ahead are stored but not relayed.
         batch_ms: The least time between two gossip messages of ours.
         batch_ms_per_author: The same, for each author heard lately, so that a crowd fits a core.
+        batch_ms_max: No crowd makes us wait longer: whoever makes keys could silence everyone.
         presence_ms: The least time between two regular presences.
         presence_min_gap_ms: The least time between any two presences.
         presence_nodes_per_s: With more nodes, each speaks more seldom, to keep to this rate.
@@ -28,6 +29,9 @@ class Settings:
         author_memory_ms: How long a silent author's last word is remembered.
         gossip_per_author_per_s: Sustained gossip messages relayed for one author.
         gossip_burst: How many it may send at once.
+        presences_per_sender_per_s: Sustained news of who is here that one peer may bring.
+        presences_burst: How much of it at once.
+        presences_relayed_max: Of those exchanged on a new connection, how many are gossiped on.
     """
 
     step_ms: int = 2_000
@@ -36,6 +40,7 @@ class Settings:
     clock_skew_ms: int = 60_000
     batch_ms: int = 20
     batch_ms_per_author: int = 10
+    batch_ms_max: int = 1_000
     presence_ms: int = 10_000
     presence_min_gap_ms: int = 1_000
     presence_nodes_per_s: int = 16
@@ -50,3 +55,6 @@ class Settings:
     author_memory_ms: int = 24 * 3_600_000
     gossip_per_author_per_s: int = 100
     gossip_burst: int = 300
+    presences_per_sender_per_s: int = 64
+    presences_burst: int = 1_024
+    presences_relayed_max: int = 16

@@ -20,8 +20,9 @@ ROLE = "worker"
 RUNS_PER_JOB_MAX = 3
 # The log is looked through in pieces, so that whoever piles up undecided tasks stalls nobody.
 LOOK = Alarm("look", TaskId(b""))
-LOOK_TASKS_MAX = 1_024
+LOOK_TASKS_MAX = 256
 LOOK_EVERY_MS = 100
+CONSIDERED_PER_TURN_MAX = 128
 
 
 class Worker:
@@ -40,6 +41,7 @@ class Worker:
             most=parts.settings.jobs_max, each_most=parts.settings.jobs_per_submitter_max
         )
         self._queue: deque[TaskId] = deque()
+        self._later: deque[TaskId] = deque()  # to be considered, some at each turn
         self._running = 0
         self._missed: dict[PublicKey, int] = {}
         self._look_after: TaskId | None = None  # where looking through the log goes on
@@ -78,7 +80,7 @@ class Worker:
         slot = statement_slot(Kind.COMMIT, task_id)
         if self._jobs.find(task_id) or self._outbox.find(slot) or find_slot(turn.rows, slot):
             return
-        if self._jobs.is_crowded_by(submitted.author) or self._is_full(turn):
+        if self._jobs.is_crowded_by(submitted.author) or not self._has_room(turn):
             self._left_out = True
             return
         known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
@@ -86,7 +88,8 @@ class Worker:
         self._jobs.add(
             Job(task_id, submitted.author, task.capability, task.seats, turn.now.ms, committed)
         )
-        self.consider(turn, task_id)
+        self._later.append(task_id)
+        self._consider_later(turn)
 
     def see_commit(self, author: PublicKey, task_id: TaskId) -> None:
         """Note that somebody sealed an answer."""
@@ -120,8 +123,8 @@ class Worker:
 
     def see_presence(self, turn: Turn, author: PublicKey) -> None:
         """Look again at the tasks of a submitter that is back."""
-        for task_id in self._jobs.of(author):
-            self.consider(turn, task_id)
+        self._later.extend(self._jobs.of(author))
+        self._consider_later(turn)
 
     def consider(self, turn: Turn, task_id: TaskId) -> None:
         """Start a job whose turn has come, or set the alarm for when to look again."""
@@ -228,14 +231,15 @@ class Worker:
             self._alarms.set(LOOK, turn.now.ms)
 
     def look(self, turn: Turn) -> None:
-        """Go on looking through the log for tasks that are ours to run."""
-        if self._look_after is None:
+        """Go on with what was too much for one turn: jobs to consider, then the log."""
+        self._consider_later(turn)
+        if self._look_after is None or self._later:
             return
         for seen, task_id in enumerate(undecided(turn.rows, after=self._look_after)):
             if seen == LOOK_TASKS_MAX:
                 self._alarms.set(LOOK, turn.now.ms + LOOK_EVERY_MS)
                 return
-            if self._is_full(turn):
+            if not self._has_room(turn):
                 return  # goes on once there is room
             submitted = find_task(turn.rows, task_id)
             if submitted is not None:
@@ -243,8 +247,19 @@ class Worker:
             self._look_after = task_id
         self._look_after = None
 
-    def _is_full(self, turn: Turn) -> bool:
-        return self._jobs.is_full(lambda author: self._presences.is_live(author, turn.now.ms))
+    def _has_room(self, turn: Turn) -> bool:
+        if not self._jobs.is_full:
+            return True
+        self._left_out = True  # whoever makes way, or finds no room, is looked for again
+        return self._jobs.evict_absent(lambda one: self._presences.is_live(one, turn.now.ms))
+
+    def _consider_later(self, turn: Turn) -> None:
+        """Consider what waits for it, as far as one turn may go: ranking costs a hash a worker."""
+        while self._later and turn.considered < CONSIDERED_PER_TURN_MAX:
+            turn.considered += 1
+            self.consider(turn, self._later.popleft())
+        if self._later:
+            self._alarms.set(LOOK, turn.now.ms + 1)
 
     def _commitment(self, opening: Opening) -> Commitment:
         return commitment_of(

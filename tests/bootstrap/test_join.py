@@ -62,6 +62,7 @@ class Scene:
             book=self.book,
             save=self.save,
             clock_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
+            date_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
             dice=lambda: 0.5,
             report=self.reports.append,
         )

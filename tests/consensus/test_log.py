@@ -155,12 +155,13 @@ def test_chain_answer__is_that_of_the_last_final_attempt() -> None:
     ]
     rows = holding(*days)
 
-    found = log.chain_answer(rows, TASK_ID)
+    found = log.chain_answer(rows, log.chain_of(rows, TASK_ID))
 
     assert found is not None
     assert found[0] == id_of("an", last)
     assert found[1].answer == (b"one" if last is first else b"two")
-    assert log.chain_answer(holding(a_record("an", TASK)), TASK_ID) is None
+    rows = holding(a_record("an", TASK))
+    assert log.chain_answer(rows, log.chain_of(rows, TASK_ID)) is None
 
 
 def test_jury_flood__leaves_two_and_always_the_same() -> None:

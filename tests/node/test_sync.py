@@ -74,7 +74,7 @@ def a_node(name: str, *, may_sign: bool = True) -> Node:
         net=lambda: net,
         network=NETWORK,
         topics=TOPICS,
-        live_presences=lambda: machine.live_presences(bench.loop._clock.now()),
+        live_presences=lambda: machine.live_presences(bench.loop._clock.now(), most=9),
         signing_allowed=may_sign,
     )
     return Node(bench, net, sync)

@@ -3,23 +3,24 @@
 import pytest
 
 from consensus.log import has_record
-from node.core.effects import Word
+from node.core.effects import Publish, Word
 from node.core.events import PresencesHeard, Token, Via
 from node.core.settings import Settings
 from protocol.ids import PeerId
 from protocol.record import Verified
 from protocol.sealing import statement_digest
 from protocol.statements import Jury
-from tests.builders import NOON_MS, a_jury, a_presence, a_profile, a_record, a_task, id_of
+from tests.builders import NOON_MS, a_jury, a_presence, a_profile, a_record, a_task, id_of, key
 from tests.core_world import World
 
 TASK = a_task(task_type="echo", model_digest=b"")
 TASK_ID = id_of("an", TASK)
+SLOW = Settings(gossip_per_author_per_s=10, gossip_burst=3, presences_burst=3)
 
 
 @pytest.fixture
 def world() -> World:
-    world = World("me", settings=Settings(gossip_per_author_per_s=10, gossip_burst=3))
+    world = World("me", settings=SLOW)
     world.start()
     return world
 
@@ -146,3 +147,40 @@ def test_hear_presences__keeps_to_the_pace(world: World) -> None:
 
     assert world.words[Token(902)] is Word.ACCEPT
     assert world.words[Token(903)] is Word.IGNORE
+
+
+def test_hear_presences__lets_no_single_author_speak_without_end(world: World) -> None:
+    records = [a_record("bo", a_presence(), created_ms=NOON_MS + number) for number in range(40)]
+
+    for token, heard in enumerate(records, start=900):
+        world.tell("me", PresencesHeard((heard,), PeerId(f"peer {token}"), Token(token)))
+
+    accepted = [token for token in range(900, 940) if world.words[Token(token)] is Word.ACCEPT]
+    assert len(accepted) == 16
+
+
+def test_hear_presences__gossips_on_only_some_of_what_was_exchanged() -> None:
+    world = World("me")
+    world.start()
+    records = tuple(a_record(f"worker {number}", a_presence()) for number in range(200))
+
+    effects = world.tell("me", PresencesHeard(records, PeerId("a peer")))
+
+    relayed = [effect for effect in effects if isinstance(effect, Publish)]
+    assert len(relayed) <= 17  # sixteen, and perhaps our own
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    assert all(machine.presences.find(record.author) for record in records)
+
+
+def test_hear_presences__drives_nobody_out_who_is_here() -> None:
+    world = World("me", settings=Settings(authors_max=3))
+    world.start()
+    world.meet("me", "bo", "cy", "di")
+
+    world.meet("me", *(f"sybil {number}" for number in range(20)))
+
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    assert all(machine.presences.find(key(name)) for name in ("bo", "cy", "di"))
+    assert machine.presences.find(key("sybil 0")) is None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from consensus.log import (
     chain_answer,
+    chain_of,
     find_task,
     find_verdict,
     newest_tasks,
@@ -179,7 +180,7 @@ def test_machines__agree_and_finish_after_any_storm(seed: int) -> None:
     log = world.nodes["an"].log
     for task_ids in storm.answered().values():
         assert len(task_ids) == 1
-        assert chain_answer(log, min(task_ids)) is not None
+        assert chain_answer(log, chain_of(log, min(task_ids))) is not None
     for task_id in newest_tasks(log, limit=100):
         verdict = find_verdict(log, task_id)
         assert verdict is not None
@@ -228,7 +229,7 @@ def test_restart__after_any_single_effect_loses_and_repeats_nothing(
     check_logs_are_equal(world)
     assert len(set(world.replies.values())) == 1
     log = world.nodes["an"].log
-    assert chain_answer(log, world.replies[token]) is not None
+    assert chain_answer(log, chain_of(log, world.replies[token])) is not None
     assert len([one for one in newest_tasks(log, limit=9) if first_of(world, one)]) == 1
 
 

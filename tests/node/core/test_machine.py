@@ -257,7 +257,7 @@ def test_live_presences__hands_over_all_it_holds_and_its_own() -> None:
     assert machine is not None
     world.meet("me", "cy", ttl_ms=0)
 
-    raws = machine.live_presences(world.now("me"))
+    raws = machine.live_presences(world.now("me"), most=99)
 
     heard = machine.presences.find(key("bo"))
     assert heard is not None

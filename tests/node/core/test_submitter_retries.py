@@ -2,7 +2,7 @@
 
 import pytest
 
-from consensus.log import chain_answer
+from consensus.log import chain_answer, chain_of
 from consensus.verdict import State
 from protocol.ids import TaskId
 from tests.builders import id_of
@@ -252,7 +252,7 @@ def test_retry__answers_under_the_first_id() -> None:
     world.run(6_000)
     reveal(world, again_id, *CROWD)
 
-    found = chain_answer(world.nodes["me"].log, task_id)
+    found = chain_answer(world.nodes["me"].log, chain_of(world.nodes["me"].log, task_id))
     assert found is not None
     assert (found[0], found[1].answer) == (again_id, b"positive")
 
