@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -6,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from consensus.log import has_record, state_digest
+from consensus.log import has_record, record_ids, state_digest
 from node.core.events import Received, Started, Via
 from node.errors import PeerFailed
-from node.exchange import pack_blobs, pack_ids
+from node.exchange import pack_blobs, pack_ids, pack_ids_request, read_ids
 from node.names import peer_id_of
 from node.ports import Answerer, Peer
 from node.sync import Sync
@@ -236,3 +237,37 @@ def alice_fold(node: Node, record: Verified) -> dict[bytes, bytes | None]:
     from consensus.incremental import fold
 
     return fold(node.bench.log, [record], NETWORK).changes
+
+
+async def test_answer_records__tells_nobody_what_the_journal_does_not_hold_yet() -> None:
+    alice = a_node("alice")
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow_append(payloads: object) -> None:
+        entered.set()
+        assert leave.wait(30)
+
+    alice.bench.loop._journal.append = slow_append  # type: ignore[method-assign]
+    answered: list[bytes] = []
+
+    async def ask() -> None:
+        answerer = alice.sync.answerers()[TOPICS.ids_stream]
+        answered.append(await answerer(PeerId("x"), pack_ids_request(None)))
+
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice)  # which signs its profile at once
+        with patience():
+            await trio.to_thread.run_sync(entered.wait)
+        assert next(record_ids(alice.bench.log), None) is not None, "the row is staged already"
+
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        before = list(answered)
+        leave.set()
+
+        with patience():
+            while not answered:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    assert before == []
+    assert len(read_ids(answered[0])) == 1

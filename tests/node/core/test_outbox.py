@@ -276,3 +276,16 @@ def test_is_full__counts_what_waits() -> None:
     assert (before, desk.outbox.is_full) == (False, True)
     assert isinstance(desk.flush()[0].statements[0], Commit)
     assert not desk.outbox.is_full
+
+
+def test_flush__is_not_silenced_by_a_crowd_of_keys() -> None:
+    bench = Desk()
+    for number in range(2_000):
+        bench.outbox.heard(number.to_bytes(32), 0)
+    bench.add(a_draftee(1))
+    bench.flush(0)
+
+    bench.add(a_draftee(2))
+
+    assert bench.flush(999) == []
+    assert len(bench.flush(1_000)) == 1

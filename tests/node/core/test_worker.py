@@ -8,7 +8,7 @@ from node.core.events import CapabilitiesChanged, Via
 from node.core.settings import Settings
 from protocol.ids import Commitment
 from protocol.statements import Jury, Seat
-from tests.builders import a_jury, a_record, a_task, id_of, key
+from tests.builders import NOON_MS, a_jury, a_profile, a_record, a_task, id_of, key
 from tests.core_world import SENTIMENT, World
 from tests.node.core.worker_bench import (
     a_bench,
@@ -313,3 +313,29 @@ def test_see_commit__forgives_whoever_is_back() -> None:
 
     assert len(my_commits(world, done)) == 1
     assert runs(world) == [done]
+
+
+def test_see_task__comes_back_to_a_task_that_had_to_make_way() -> None:
+    world = a_bench("bo", settings=Settings(jobs_max=2, runs_in_flight_max=1))
+    absent = a_record("zed", a_task(nonce=7, text="from zed"))
+    world.hear("me", absent, via=Via.SYNC)
+    task_ids = [ask(world, a_task(nonce=nonce)) for nonce in range(4)]
+    world.run(20_000)
+    done = sorted(runs(world))
+
+    world.hear("me", a_record("zed", a_profile(), created_ms=NOON_MS + world.now_ms))
+    world.run(20_000)
+
+    assert done == sorted(task_ids)
+    assert id_of("zed", a_task(nonce=7, text="from zed")) in runs(world)
+
+
+def test_look__considers_only_so_many_jobs_in_one_turn() -> None:
+    world = a_bench("bo", settings=Settings(runs_in_flight_max=10_000))
+    tasks = [a_task(nonce=nonce) for nonce in range(300)]
+    for first in range(0, 300, 100):
+        world.hear("me", a_record("an", *tasks[first : first + 100]))
+
+    world.run(1_000)
+
+    assert len(set(runs(world))) == 300
