@@ -79,6 +79,16 @@ class Reader:
             raise Malformed(f"{what}: {len(value)} bytes, need {least} to {most}")
         return value
 
+    def blob32(self, what: str) -> bytes:
+        """Read 32 bytes: an id, a key, a hash or a salt, the most common of all fields."""
+        try:
+            value = self._next()
+        except _READ_ERRORS as error:
+            raise _unreadable(what, error) from error
+        if type(value) is not bytes or len(value) != 32:
+            raise Malformed(f"{what}: {_show(value)}, need 32 bytes")
+        return value
+
     def text(self, what: str, least: int, most: int) -> str:
         """Read text, `least` to `most` bytes of UTF-8."""
         try:

@@ -1,6 +1,7 @@
 """Statements to fields, fields to statements, with every limit checked on the way in."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from protocol.canonical import Reader, pack
@@ -33,6 +34,7 @@ from protocol.statements import (
 
 _UINT_MAX = UINT_END - 1
 _MOST_FIELDS = 9  # a Presence, its kind included
+_RESULTS_REMEMBERED_MAX = 256  # at most 1 KiB each
 _ANSWER_KINDS = (AnswerKind.VALUE, AnswerKind.ERROR)
 
 
@@ -74,13 +76,18 @@ def read_result(reader: Reader, params: NetworkParams) -> Result:
         value = reader.blob("answer", 0, params.answer_bytes_max)
     else:
         value = reader.text("error kind", 1, TEXT_BYTES_MAX).encode()
-    return Result(
-        Answer(kind, value), reader.uint("confidence_ppm", PPM), reader.uint("margin_ppm", PPM)
-    )
+    confidence_ppm = reader.uint("confidence_ppm", PPM)
+    return _result(kind, value, confidence_ppm, reader.uint("margin_ppm", PPM))
+
+
+@lru_cache(maxsize=_RESULTS_REMEMBERED_MAX)
+def _result(kind: AnswerKind, value: bytes, confidence_ppm: int, margin_ppm: int) -> Result:
+    """Make a result, or find the one just made: jurors of one task tend to say the same."""
+    return Result(Answer(kind, value), confidence_ppm, margin_ppm)
 
 
 def _task_id(reader: Reader) -> TaskId:
-    return TaskId(reader.blob("task_id", 32, 32))
+    return TaskId(reader.blob32("task_id"))
 
 
 def _digest_or_empty(reader: Reader, what: str) -> bytes:
@@ -91,11 +98,11 @@ def _digest_or_empty(reader: Reader, what: str) -> bytes:
 
 
 def _read_commit(reader: Reader, params: NetworkParams) -> Commit:
-    return Commit(_task_id(reader), Commitment(reader.blob("commitment", 32, 32)))
+    return Commit(_task_id(reader), Commitment(reader.blob32("commitment")))
 
 
 def _read_reveal(reader: Reader, params: NetworkParams) -> Reveal:
-    return Reveal(_task_id(reader), read_result(reader, params), reader.blob("salt", 32, 32))
+    return Reveal(_task_id(reader), read_result(reader, params), reader.blob32("salt"))
 
 
 def _read_profile(reader: Reader, params: NetworkParams) -> Profile:
@@ -128,10 +135,10 @@ def _read_jury(reader: Reader, params: NetworkParams) -> Jury:
     seats: list[Seat] = []
     for _ in range(reader.array("seats", 1, params.seats_max)):
         reader.array("seat", 2, 2)
-        juror = PublicKey(reader.blob("juror", 32, 32))
+        juror = PublicKey(reader.blob32("juror"))
         if seats and juror <= seats[-1].juror:
             raise Malformed("seats: need strictly ascending jurors")
-        seats.append(Seat(juror, Commitment(reader.blob("commitment", 32, 32))))
+        seats.append(Seat(juror, Commitment(reader.blob32("commitment"))))
     return Jury(task_id, tuple(seats))
 
 
