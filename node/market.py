@@ -22,7 +22,7 @@ from consensus.log import (
 from consensus.verdict import SubmittedTask
 from node.clock import Clock
 from node.core.machine import Machine
-from node.core.own import is_cancelled
+from node.core.own import find_asked, is_cancelled, request_key
 from node.errors import NetError, RequestRefused
 from node.exchange import pack_board, read_board
 from node.inference.service import InferenceService, WorkerState
@@ -87,7 +87,8 @@ class NodeMarket:
         if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
             limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
             raise RequestRefused(400, "bad_request_id", f"request_id: {len(request_id)}, {limit}")
-        if not doors.machine.outbox.signing:
+        is_known = find_asked(doors.log, request_key(request_id)) is not None
+        if not is_known and not doors.machine.outbox.signing:
             waits = self._not_ready(doors.inference.capabilities()) or "its log to be compared"
             raise RequestRefused(
                 503, "not_signing", f"this node may not sign yet: waits for {waits}"
