@@ -44,7 +44,9 @@ Found = TypeVar("Found")
     "--nodes", type=click.IntRange(NODES_MIN, len(NAMES)), default=NODES_MIN, show_default=True
 )
 @click.option("--type", "task_type", type=click.Choice(["sentiment", "echo"]), default="sentiment")
-@click.option("--once", is_flag=True, help="Stop when all is shown, instead of staying up.")
+@click.option(
+    "--once/--stay", default=True, help="Stop when all is shown, or stay up to play with."
+)
 @click.option("--keep", is_flag=True, help="Keep the nodes' directory.")
 @click.option("--timeout", type=float, default=240.0, show_default=True, help="Seconds for all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; progress: stderr.")
