@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from nacl.bindings import crypto_sign_open
@@ -144,20 +144,22 @@ def measure(tasks: int, each: int) -> dict[str, float]:
     """
     network = network_of(NetworkParams())
     phases = history(network, tasks, each)
-    spent, juries = Spent(), Spent()
+    by_kind = {name: Spent() for name, _ in phases}
     small = [raw for _, raws in history(network, 120, 1) for raw in raws]
     checks = [raw_check_s(small, network)]
     with tempfile.TemporaryDirectory() as folder:
         log = LevelLog(Path(folder) / "log", create=True)
         for name, raws in phases:
-            # With 64 a record, juries cannot take part; they are stored, and timed apart.
-            through(log, network, raws, juries if name == "jury" and each > 1 else spent)
+            through(log, network, raws, by_kind[name])
             checks.append(raw_check_s(small, network))
         assert task_counts(log)[State.FINAL] == tasks, "every task ends final"
         assert record_count(log) == sum(len(raws) for _, raws in phases)
         assert any(state_digest(log))
         log.close()
     raw = 1 / statistics.mean(checks)
+    # With 64 a record, juries cannot take part: each is alone in its record. They are told apart.
+    counted = [s for name, s in by_kind.items() if name != "jury" or each == 1]
+    spent = Spent(**{f.name: sum(getattr(s, f.name) for s in counted) for f in fields(Spent)})
     per = spent.statements
     done = spent.records if each == 1 else spent.statements
     return {
@@ -169,7 +171,7 @@ def measure(tasks: int, each: int) -> dict[str, float]:
         "verify_us": spent.verify / per * 1e6,
         "judge_us": spent.judge / per * 1e6,
         "store_us": spent.store / per * 1e6,
-        "jury_us": juries.total / max(juries.records, 1) * 1e6,
+        **{f"{n}_us": s.total / s.statements * 1e6 for n, s in by_kind.items()},
     }
 
 
@@ -190,6 +192,8 @@ def show(what: str, figures: dict[str, float], target: float) -> None:
     )
     parts = ("decode", "verify", "judge", "store")
     print("    us a statement: " + ", ".join(f"{p} {figures[p + '_us']:.1f}" for p in parts))
+    kinds = ("task", "commit", "jury", "reveal")
+    print("    us by kind: " + ", ".join(f"{k} {figures[k + '_us']:.1f}" for k in kinds))
 
 
 def main() -> None:
@@ -207,7 +211,6 @@ def main() -> None:
     print(f"decode, verify, judge, store; one thread, median of {options.rounds} rounds")
     show("records, one statement each", single, TARGET_SINGLE)
     show("statements, 64 a record", batched, TARGET_BATCHED)
-    print(f"    us a jury, alone in its record: {batched['jury_us']:.1f}")
 
 
 if __name__ == "__main__":
