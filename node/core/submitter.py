@@ -142,10 +142,8 @@ class Submitter:
                 self._alarms.set(Alarm(ROLE, task_id), self._deadline_ms(own))
         elif not self._retry_missing(turn, own, verdict):
             window_ms = self._settings.reveal_window_ms
-            waited = max(0, turn.now.ms - self._deadline_ms(own)) // window_ms + 1
-            late = turn.now.ms >= self._deadline_ms(own)
-            at_ms = self._deadline_ms(own) + (waited * window_ms if late else 0)
-            self._alarms.set(Alarm(ROLE, task_id), at_ms)
+            windows = (turn.now.ms - own.seated_ms) // window_ms
+            self._alarms.set(Alarm(ROLE, task_id), own.seated_ms + (windows + 1) * window_ms)
 
     def waiting_for(self, own: OwnTask, now_ms: int) -> str:
         """Say in words what an own task waits for."""
