@@ -8,7 +8,7 @@ is judged once: its old contribution is taken back and the new one added, all in
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consensus import layout
+from consensus import layout, range_sums
 from consensus.contributions import Contribution, contribution_of
 from consensus.jury_join import join
 from consensus.layout import Judged
@@ -76,6 +76,7 @@ class _Fold:
         self._draft = Draft(rows)
         self._changes = self._draft.changes
         self._sums = Sums(self._draft)
+        self._moved = range_sums.Moved()
         # Dictionaries for their order: sets would show theirs in `rejudged`.
         self._stored: dict[RecordId, None] = {}
         self._dropped: dict[RecordId, None] = {}
@@ -93,7 +94,7 @@ class _Fold:
         else:
             self._index(record)
         self._changes[layout.RECORD + record_id] = record.raw
-        self._changes[layout.order_key(record.created_ms, record_id)] = _PRESENT
+        self._moved.add(record.created_ms, record_id)
         self._stored[record_id] = None
         self._sums.records += 1
 
@@ -102,6 +103,7 @@ class _Fold:
         rejudged = tuple(task_id for task_id in self._touched if self._rejudge(task_id, evidence))
         if self._stored:
             self._sums.write()
+            self._changes.update(self._moved.changes(self._rows))
         return Folded(self._changes, tuple(self._stored), tuple(self._dropped), rejudged)
 
     def _index(self, record: Verified) -> None:
@@ -189,7 +191,7 @@ class _Fold:
         else:
             self._dropped[record_id] = None
         self._erase(layout.RECORD + record_id)
-        self._erase(layout.order_key(kept.created_ms, record_id))
+        self._moved.drop(kept.created_ms, record_id)
         self._sums.records -= 1
 
     def _erase(self, key: bytes) -> None:

@@ -18,6 +18,7 @@ from protocol.statements import Answer, AnswerKind, Jury, Profile, Result, Seat,
 
 RECORD = b"r"  # record id -> the packed record
 ORDER = b"o"  # created_ms, record id -> nothing
+RANGE_SUM = b"x"  # see protocol.reconcile_tree
 TASK = b"t"  # task id -> see `pack_task`
 NEWEST = b"n"  # created_ms counted down, task id -> nothing
 UNDECIDED = b"u"  # task id -> nothing: open, seated or split

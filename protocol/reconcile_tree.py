@@ -10,7 +10,7 @@ Nobody can make the tree deep cheaply: moments are 16 digits, and ids that begin
 take 16 times the work for each digit more.
 
 Nothing here knows where the log lies. `Places` says under which letters its rows are, and whoever
-folds a record calls `insert` or `remove` on the draft of the same batch.
+folds records calls `apply` on the draft of the same batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -74,33 +74,46 @@ class _Sum(NamedTuple):
 _NOTHING: Final = _Sum(0, 0)
 
 
-def insert(draft: Draft, item: Item, places: Places) -> None:
-    """Add an item to the sums.
+def apply(
+    draft: Draft, places: Places, *, added: Sequence[Item] = (), removed: Sequence[Item] = ()
+) -> None:
+    """Count items in and out, all at once: each node of the tree is read and written once.
 
-    The draft holds the order rows of all items counted so far and of this one, and no others: put a
-    row, insert its item, then put the next.
+    Args:
+        draft: Holds the order rows as they are afterwards, and the sums as they were before.
+        places: Where both lie.
+        added: Items that were not counted; different from each other and from the next.
+        removed: Items that were.
     """
-    digits, number = _digits(item), number_of(item.record_id)
-    for level in range(len(_LEVELS)):
-        count, total = _node(draft, places, level, digits)
-        _put(draft, places, level, digits, _Sum(count + 1, total + number & _SUM_MASK))
-        if count == LEAF_MAX:
-            _grow(draft, places, level, digits)
-        if count <= LEAF_MAX:
-            return
+    steps = [_Change(_digits(item), 1, number_of(item.record_id)) for item in added]
+    steps += [_Change(_digits(item), -1, -number_of(item.record_id)) for item in removed]
+    if steps:
+        steps.sort()
+        _apply(draft, places, 0, steps)
 
 
-def remove(draft: Draft, item: Item, places: Places) -> None:
-    """Take out an item that is counted; its order row goes before the next `insert`."""
-    digits, number = _digits(item), number_of(item.record_id)
-    for level in range(len(_LEVELS)):
-        count, total = _node(draft, places, level, digits)
-        assert count > 0, f"{item.record_id.hex()} was never counted"
-        _put(draft, places, level, digits, _Sum(count - 1, total - number & _SUM_MASK))
-        if count == LEAF_MAX + 1:
-            _prune(draft, places, level, digits)
-        if count <= LEAF_MAX + 1:
-            return
+class _Change(NamedTuple):
+    digits: str
+    size: int
+    total: int
+
+
+def _apply(draft: Draft, places: Places, level: int, steps: list[_Change]) -> None:
+    """Change the node that all steps have in common, and what is below it."""
+    digits = steps[0].digits
+    before = _node(draft, places, level, digits)
+    size = before.size + sum(step.size for step in steps)
+    assert size >= 0, f"{digits} was never counted"
+    total = before.total + sum(step.total for step in steps) & _SUM_MASK
+    _put(draft, places, level, digits, _Sum(size, total))
+    if before.size <= LEAF_MAX < size:
+        _grow(draft, places, level, list(_keys_under(draft, places, digits[: _LEVELS[level]])))
+    elif size <= LEAF_MAX < before.size:
+        _prune(draft, places, level, digits)
+    elif size > LEAF_MAX:
+        length = _LEVELS[level + 1]
+        for _, branch in groupby(steps, lambda step: step.digits[:length]):
+            _apply(draft, places, level + 1, list(branch))
 
 
 class TreeItems:
@@ -191,15 +204,15 @@ def _seek(rows: Rows, places: Places, place: int) -> tuple[int, bytes]:
     return total, b""
 
 
-def _grow(draft: Draft, places: Places, level: int, digits: str) -> None:
-    """Give children to a node that has become too large for a leaf."""
+def _grow(draft: Draft, places: Places, level: int, keys: list[bytes]) -> None:
+    """Give children to a node that has become too large for a leaf; its keys ascend."""
     length = _LEVELS[level + 1]
-    keys = _keys_under(draft, places, digits[: _LEVELS[level]])
-    for branch, group in groupby(list(keys), lambda key: key.hex()[:length]):
-        numbers = [number_of(key[_MOMENT_BYTES:]) for key in group]
-        _put(draft, places, level + 1, branch, _Sum(len(numbers), sum(numbers) & _SUM_MASK))
-        if len(numbers) > LEAF_MAX:
-            _grow(draft, places, level + 1, branch)
+    for branch, group in groupby(keys, lambda key: key.hex()[:length]):
+        below = list(group)
+        total = sum(number_of(key[_MOMENT_BYTES:]) for key in below) & _SUM_MASK
+        _put(draft, places, level + 1, branch, _Sum(len(below), total))
+        if len(below) > LEAF_MAX:
+            _grow(draft, places, level + 1, below)
 
 
 def _prune(draft: Draft, places: Places, level: int, digits: str) -> None:
