@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consensus.layout import order_key
 from consensus.rows import Draft
 from protocol.reconcile import initiate, proceed, respond
-from protocol.reconcile_items import Item, Items, SortedItems
+from protocol.reconcile_items import Item, Items, PackedItems, SortedItems
 from protocol.reconcile_tree import LEAF_MAX, Places, TreeItems, apply
 from protocol.reconcile_wire import INFINITY, START, Bound
 from tests.builders import NOON_MS
@@ -106,8 +106,13 @@ def test_tree__answers_as_the_sorted_items_do(items: list[Item], data: st.DataOb
 
     whole = TreeItems(log, PLACES)
     part = TreeItems(log, PLACES, start=start, end=end)
+    packed = PackedItems(b"".join(key[1:] for key, _ in log.scan(PLACES.order)))
+    late = [it for it in items if start <= it]
 
     assert_equal(whole, SortedItems(items), bounds, rng)
+    assert_equal(packed, SortedItems(items), bounds, rng)
+    assert_equal(packed.since(start), SortedItems(late), bounds, rng)
+    assert_equal(packed.since(start).since(end), SortedItems([it for it in late if end <= it]), bounds, rng)
     assert_equal(part, SortedItems([it for it in items if start <= it < end]), bounds, rng)
 
 
