@@ -48,6 +48,11 @@ def find_record(rows: Rows, record_id: RecordId) -> bytes | None:
     return rows.get(layout.RECORD + record_id)
 
 
+def records_named(rows: Rows, prefix: bytes, *, limit: int) -> list[bytes]:
+    """Return up to `limit` records whose id begins so, as they travel."""
+    return [raw for _, raw in islice(rows.scan(layout.RECORD + prefix), limit)]
+
+
 def has_record(rows: Rows, record_id: RecordId) -> bool:
     """Answer whether the log holds a record."""
     return rows.get(layout.RECORD + record_id) is not None

@@ -57,6 +57,12 @@ def sync_items(rows: Rows, *, start: Bound = START, end: Bound = INFINITY) -> Tr
     return TreeItems(rows, PLACES, start=start, end=end)
 
 
+def order_keys(rows: Rows, *, since_ms: int = 0) -> Iterator[bytes]:
+    """Walk the places of all records from a moment on: created_ms in 8 bytes, then the id."""
+    after = layout.order_key(since_ms - 1, b"\xff" * 33) if since_ms else b""
+    return (key[len(layout.ORDER) :] for key, _ in rows.scan(layout.ORDER, after=after))
+
+
 def fingerprint_below(rows: Rows, horizon_ms: int) -> tuple[int, bytes]:
     """Return how many records are dated before a moment, and their fingerprint, 16 bytes."""
     items = sync_items(rows, end=Bound(horizon_ms, b""))

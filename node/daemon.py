@@ -37,7 +37,7 @@ from node.store.files import replace_file
 from node.store.open import Store, open_store
 from node.sync import Sync
 from node.work import Work, choose_work
-from protocol.ids import PeerId
+from protocol.ids import PeerId, PublicKey
 from protocol.params import NetworkParams, network_of
 from protocol.topics import topics_of
 
@@ -125,6 +125,7 @@ class _Node:
             publish=self._publish,
             inference=self._inference,
             clock=self._clock,
+            differs=self._note_difference,
         )
         self._sync = Sync(
             loop=self._loop,
@@ -242,6 +243,9 @@ class _Node:
     def _report_joining(self, line: str) -> None:
         self._joining = line
         logger.info("%s", line)
+
+    def _note_difference(self, author: PublicKey) -> None:
+        self._sync.differs(author)
 
     def _note_capable(self) -> None:
         self._capable.set()

@@ -1,78 +1,93 @@
-"""What two nodes ask each other over streams: ids, records, presences and leaderboards.
+"""What two nodes ask each other over streams: comparisons, records, presences, leaderboards.
 
 Pure functions between bytes and values; `node.sync` and the daemon carry them.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from dataclasses import dataclass
 
 from consensus.leaderboard import Standing
-from protocol.canonical import Reader, pack, read_exactly
-from protocol.ids import Digest, PublicKey, RecordId
+from protocol.canonical import Reader, pack
+from protocol.errors import Malformed
+from protocol.ids import Digest, PublicKey
 from protocol.params import PPM, UINT_END, NetworkParams
 
-IDS_PER_PAGE_MAX = 20_000
 RECORDS_PER_REQUEST_MAX = 512
-RESPONSE_BYTES_MAX = 1_000_000
+# 2 s of a slow line, 1 Mbit/s: a peer that answers at all does so in time.
+RESPONSE_BYTES_MAX = 256 * 1024
+COMPARISON_BYTES_MAX = 256 * 1024
 PRESENCES_MAX = 2_048
+PRESENCES_BYTES_MAX = 1_000_000
 STANDINGS_MAX = 10_000
+SALT_BYTES = 16
+# Enough of an id to find a record by. Whoever makes two that begin alike gets both sent.
+NAME_BYTES = 8
+RECORDS_PER_NAME_MAX = 4
 _UINT_MAX = UINT_END - 1
 
-Place = tuple[int, RecordId]  # where a record stands in the log: (created_ms, record id)
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One message of a comparison, and what is compared.
+
+    Attributes:
+        since_ms: Records dated earlier are left out.
+        salt: 16 bytes if the ids are hashed with it first, else none.
+        query: What protocol.reconcile says.
+    """
+
+    since_ms: int
+    salt: bytes
+    query: bytes
 
 
-def pack_ids_request(after: Place | None) -> bytes:
-    """Ask for the ids above a place."""
-    created_ms, record_id = after or (0, RecordId(b""))
-    return pack([created_ms, record_id])
+def pack_comparison(comparison: Comparison) -> bytes:
+    """Ask a peer to compare."""
+    return pack([comparison.since_ms, comparison.salt, comparison.query])
 
 
-def read_ids_request(data: bytes) -> Place | None:
-    """Read what `pack_ids_request` wrote.
+def read_comparison(data: bytes) -> Comparison:
+    """Read what `pack_comparison` wrote.
 
     Raises:
         Malformed: It did not.
     """
-
-    def read(reader: Reader) -> list[object]:
-        reader.array("request", 2, 2)
-        return [reader.uint("created_ms", _UINT_MAX), reader.blob("record id", 0, 32)]
-
-    created_ms, record_id = read_exactly(data, read, pack)
-    if not record_id:
-        return None
-    assert isinstance(created_ms, int)
-    assert isinstance(record_id, bytes)
-    return created_ms, RecordId(record_id)
+    reader = Reader(data)
+    reader.array("comparison", 3, 3)
+    since_ms = reader.uint("since_ms", _UINT_MAX)
+    salt = reader.blob("salt", 0, SALT_BYTES)
+    if len(salt) not in (0, SALT_BYTES):
+        raise Malformed(f"salt: {len(salt)} bytes, need 0 or {SALT_BYTES}")
+    return Comparison(since_ms, salt, reader.blob("query", 1, COMPARISON_BYTES_MAX))
 
 
-def pack_ids(places: Iterable[Place]) -> bytes:
-    """Answer with one page of ids."""
-    return pack([list(place) for place in islice(places, IDS_PER_PAGE_MAX)])
+def pack_wanted(salt: bytes, record_ids: Iterable[bytes]) -> bytes:
+    """Ask for records by the first bytes of their ids, hashed as they were compared."""
+    return pack([salt, b"".join(record_id[:NAME_BYTES] for record_id in record_ids)])
 
 
-def read_ids(data: bytes) -> list[Place]:
-    """Read one page of ids, ascending; a page that is not full is the last.
+def read_wanted(data: bytes) -> tuple[bytes, list[bytes]]:
+    """Read what `pack_wanted` wrote: the salt and the names.
 
     Raises:
-        Malformed: Not such a page.
+        Malformed: It did not.
     """
     reader = Reader(data)
-    places: list[Place] = []
-    for _ in range(reader.array("ids", 0, IDS_PER_PAGE_MAX)):
-        reader.array("place", 2, 2)
-        created_ms = reader.uint("created_ms", _UINT_MAX)
-        places.append((created_ms, RecordId(reader.blob("record id", 32, 32))))
-    return places
+    reader.array("wanted", 2, 2)
+    salt = reader.blob("salt", 0, SALT_BYTES)
+    names = reader.blob("names", NAME_BYTES, RECORDS_PER_REQUEST_MAX * NAME_BYTES)
+    if len(names) % NAME_BYTES or len(salt) not in (0, SALT_BYTES):
+        raise Malformed(f"wanted: names of {len(names)} bytes under a salt of {len(salt)}")
+    return salt, [names[at : at + NAME_BYTES] for at in range(0, len(names), NAME_BYTES)]
 
 
-def pack_blobs(blobs: Iterable[bytes]) -> bytes:
-    """Answer with packed records, as many as fit."""
-    room = RESPONSE_BYTES_MAX
+def pack_blobs(blobs: Iterable[bytes], *, bytes_max: int = RESPONSE_BYTES_MAX) -> bytes:
+    """Send packed records, as many as fit; at least one."""
+    room = bytes_max
     chosen: list[bytes] = []
     for blob in blobs:
         room -= len(blob) + 5
-        if room < 0:
+        if room < 0 and chosen:
             break
         chosen.append(blob)
     return pack(chosen)

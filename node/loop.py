@@ -16,6 +16,7 @@ from node.clock import Clock
 from node.core.effects import (
     Append,
     Channel,
+    Differs,
     Effect,
     Halt,
     Infer,
@@ -31,6 +32,7 @@ from node.core.events import (
     Cancel,
     Event,
     Inferred,
+    Now,
     PresencesHeard,
     Received,
     Stopping,
@@ -42,7 +44,7 @@ from node.core.events import (
 from node.core.machine import Machine
 from node.errors import InferenceFailed, RequestRefused, SignedElsewhere
 from node.ports import Inference, Log, Relay, SigningJournal
-from protocol.ids import PeerId, TaskId
+from protocol.ids import PeerId, PublicKey, TaskId
 from protocol.record import Verified
 from protocol.statements import Capability, Result
 
@@ -84,6 +86,7 @@ class Loop:
         publish: Publisher,
         inference: Inference,
         clock: Clock,
+        differs: Callable[[PublicKey], None] = lambda author: None,
     ) -> None:
         self.machine = machine
         self._log = log
@@ -91,6 +94,7 @@ class Loop:
         self._publish = publish
         self._inference = inference
         self._clock = clock
+        self._differs = differs
         self._send, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         self._tokens = count(1)
         self._waiters: dict[Token, _Waiter] = {}
@@ -133,6 +137,10 @@ class Loop:
         async with self._busy:
             yield
 
+    def now(self) -> Now:
+        """Return this moment, as the machine is told it."""
+        return self._clock.now()
+
     async def tell(self, event: Event) -> None:
         """Hand the machine an event nobody waits for."""
         await self._send.send(event)
@@ -161,6 +169,10 @@ class Loop:
         """Hand over the records of one gossip message and learn what the mesh shall do."""
         waiter = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
         return Relay.ACCEPT if waiter.outcome is Word.ACCEPT else Relay.IGNORE
+
+    async def fetched(self, records: Sequence[Verified], sender: PeerId) -> None:
+        """Hand over records that came by sync, and wait until they are written."""
+        await self._wait(lambda token: Received(tuple(records), Via.SYNC, sender, token))
 
     async def presences_gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
         """Hand over gossiped presences and learn what the mesh shall do."""
@@ -245,6 +257,8 @@ class Loop:
                 self._answer(token, task_id)
             case Refuse(token, status, code, message):
                 self._answer(token, RequestRefused(status, code, message))
+            case Differs(author):
+                self._differs(author)
             case Halt(reason):
                 raise SignedElsewhere(reason)
             case Journal() | Append() | Wake():

@@ -193,6 +193,7 @@ class NodeMarket:
             tasks={STATE_NAMES[s]: count for s, count in task_counts(doors.log).items()},
             state_digest=state_digest(doors.log).hex(),
             inference_queue=doors.machine.worker.load,
+            sync=doors.sync.view(),
             counters={**doors.counters(), "records_fetched": doors.sync.fetched},
             uptime_s=int(trio.current_time() - self._started_s),
         )

@@ -1,62 +1,54 @@
-"""So that one lost frame does not leave nodes apart: ids are compared, what is missing fetched.
+"""How all logs become equal, whatever gossip lost: meets peers, runs sessions, says how far it is.
 
-Both sides of a connection do this on their own, on connecting and every few seconds. One session
-has the word as long as it brings records, so that nothing is fetched twice; when it falls silent
-the next begins beside it, so that a peer that never answers keeps nobody from the others. It costs
-a list of all ids each time; range-based reconciliation is to replace it.
+`node.core.sync` decides when and with whom, `sync_session` asks, `sync_answers` is asked.
 """
 
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import os
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
-from consensus.log import find_record, has_record, record_ids
-from node.core.events import PeerJoined, PresencesHeard, Received, SigningAllowed, Via
+from node.core.events import PeerJoined, PresencesHeard, SigningAllowed
+from node.core.sync import Outcome, Session, SyncPlanner
 from node.errors import NetError, PeerFailed
 from node.exchange import (
-    IDS_PER_PAGE_MAX,
+    PRESENCES_BYTES_MAX,
     PRESENCES_MAX,
-    RECORDS_PER_REQUEST_MAX,
+    SALT_BYTES,
     pack_blobs,
-    pack_ids,
-    pack_ids_request,
     read_blobs,
-    read_ids,
-    read_ids_request,
 )
 from node.gate import CHECKS_AT_ONCE_MAX, open_all
 from node.loop import Loop
+from node.names import peer_id_of
 from node.ports import Answerer, Log, Net
-from protocol.canonical import pack
+from node.sync_answers import SyncAnswers
+from node.sync_items import SyncItems
+from node.sync_session import SyncSession
+from node.views import SyncView
 from protocol.errors import Malformed, ProtocolError
-from protocol.ids import PeerId, RecordId
+from protocol.ids import PeerId, PublicKey
 from protocol.params import Network
-from protocol.record import Verified
 from protocol.topics import Topics
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
-T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
 
-SYNC_EVERY_S = 10.0
 ALONE_S = 10.0  # without a peer for so long, a node may sign: nobody knows more than it does
-JOINED_WAITING_MAX = 256
-SESSIONS_MAX = 24  # at once; the network door asks 32 questions at a time, others ask too
-SESSION_S = 60.0  # for one session; what it did not fetch, the next round does
-SESSIONS_PER_PEER_MAX = 2  # a peer that came back is greeted although its former self hangs
-SILENCE_S = 0.2  # without a record; a guess: a peer on loopback answers in a tenth of that
-WORD_S = 2.0  # so long one session has the word alone, however much it brings
-STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
+LOOK_S = 0.5  # at least so often it is asked what the node waits for
+GREETINGS_MAX = 16  # at once; the rest wait
+GREETED_WAITING_MAX = 256
+TOLD_EVERY_S = 5.0  # of a long session
+TOLD_RECORDS_MIN = 1_000  # how many make it long
 
 
 class Sync:
-    """Fetches what others have and we lack; answers others that do the same."""
+    """Compares logs with peers and moves what is missing, both ways."""
 
     def __init__(
         self,
@@ -79,39 +71,84 @@ class Sync:
             network: Whose records these are.
             topics: The names of the streams.
             live_presences: Returns what is told to a new peer.
-            signing_allowed: Whether this key may sign before anything was fetched.
+            signing_allowed: Whether this key may sign before anything was compared.
             torn: Whether the end of the journal was lost, so that being alone proves nothing.
         """
-        self.completed = 0
-        self.fetched = 0
+        self.completed = 0  # sessions over the whole log
         self.may_sign = signing_allowed and not torn
         self._torn = torn
-        self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
         self._loop = loop
         self._log = log
         self._net = net
         self._network = network
         self._topics = topics
         self._live_presences = live_presences
-        self._meeting: Counter[PeerId] = Counter()
-        self._slots = trio.CapacityLimiter(SESSIONS_MAX)
-        self._send, self._joined = trio.open_memory_channel[PeerId](JOINED_WAITING_MAX)
+        self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
+        self._items = SyncItems(loop, log)
+        self._planner = SyncPlanner(random.randrange, _now_ms())
+        self._answers = SyncAnswers(
+            loop=loop,
+            log=log,
+            items=self._items,
+            network=network,
+            checks=self._checks,
+            asked=lambda peer_id: self._planner.asked(peer_id, _now_ms()),
+            wrong=self._hang_up,
+        )
+        self._running: SyncSession | None = None
+        self._fetched = self._pushed = 0  # in sessions that ended
+        self._level_with = ""
+        self._level_s: float | None = None
+        self._news = trio.Event()
+        self._send, self._greeted = trio.open_memory_channel[PeerId](GREETED_WAITING_MAX)
+        self._greetings = trio.CapacityLimiter(GREETINGS_MAX)
+
+    @property
+    def fetched(self) -> int:
+        """Return how many records came by sync, asked for or pushed."""
+        running = self._running.progress.fetched if self._running else 0
+        return self._fetched + running + self._answers.received
+
+    def view(self) -> SyncView:
+        """Return how far the sync is."""
+        session, running = self._planner.session, self._running
+        progress = running.progress if running else None
+        is_moving = progress is not None and progress.expected > 0
+        level_s = self._level_s
+        return SyncView(
+            state="idle" if progress is None else "moving" if is_moving else "comparing",
+            peer_id=session.peer if session else "",
+            moved=progress.moved if progress else 0,
+            expected=progress.expected if progress else 0,
+            sessions=self.completed,
+            fetched=self.fetched,
+            pushed=self._pushed + (progress.pushed if progress else 0),
+            level_with=self._level_with,
+            level_s_ago=None if level_s is None else int(trio.current_time() - level_s),
+        )
 
     def answerers(self) -> dict[str, Answerer]:
         """Return who answers on which stream protocol."""
-        return {
-            self._topics.ids_stream: self._answer_ids,
-            self._topics.records_stream: self._answer_records,
-            self._topics.presence_stream: self._answer_presences,
-        }
+        streams = self._answers.answerers(self._topics)
+        return {**streams, self._topics.presence_stream: self._answer_presences}
 
     def watch(self, peer_id: PeerId, here: bool) -> None:
-        """Note that a peer came; never waits."""
-        if here:
-            try:
-                self._send.send_nowait(peer_id)
-            except trio.WouldBlock:
-                logger.info("too many peers at once; %s is synced with later", peer_id)
+        """Note that a peer came or left; never waits."""
+        if not here:
+            self._planner.left(peer_id)
+            return
+        outbound = any(p.outbound for p in self._net().peers() if p.peer_id == peer_id)
+        self._planner.came(peer_id, _now_ms(), outbound=outbound)
+        self._look()
+        try:
+            self._send.send_nowait(peer_id)
+        except trio.WouldBlock:
+            logger.info("too many peers at once; %s is not greeted", peer_id)
+
+    def differs(self, author: PublicKey) -> None:
+        """Note that an author's presence tells of another log than ours."""
+        self._planner.differs(peer_id_of(author))
+        self._look()
 
     async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled."""
@@ -119,126 +156,86 @@ class Sync:
             await self._loop.tell(SigningAllowed())
         task_status.started()
         async with trio.open_nursery() as nursery:
-            await self._run_sessions(nursery)
+            nursery.start_soon(self._greet_all, nursery)
+            nursery.start_soon(self._sign_alone)
+            while True:
+                self._news = trio.Event()
+                waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
+                session = self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
+                if session is not None:
+                    await self._run_session(session)
+                    continue
+                wait_s = (self._planner.look_at_ms(_now_ms()) - _now_ms()) / 1_000
+                with trio.move_on_after(min(wait_s, LOOK_S)):
+                    await self._news.wait()
 
-    async def _run_sessions(self, nursery: trio.Nursery) -> None:
-        alone_until = trio.current_time() + ALONE_S
-        next_round = trio.current_time() + SYNC_EVERY_S
+    async def _run_session(self, session: Session) -> None:
+        self._running = SyncSession(
+            session,
+            ask=self._net().ask,
+            loop=self._loop,
+            log=self._log,
+            items=self._items,
+            network=self._network,
+            topics=self._topics,
+            checks=self._checks,
+            salt=os.urandom(SALT_BYTES),
+        )
+        outcome = Outcome.FAILED
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell_progress, self._running)
+                outcome = await self._running.run()
+                nursery.cancel_scope.cancel()
+        finally:
+            progress, self._running = self._running.progress, None
+            self._fetched += progress.fetched
+            self._pushed += progress.pushed
+            self._planner.ended(outcome, _now_ms())
+        if progress.moved:
+            moved = f"fetched {progress.fetched}, pushed {progress.pushed} records"
+            logger.info("sync with %s: %s", session.peer, moved)
+        if outcome is Outcome.WRONG:
+            await self._hang_up(session.peer)
+        elif outcome is not Outcome.FAILED and session.is_full:
+            self.completed += 1
+            self._level_with, self._level_s = session.peer, trio.current_time()
+            await self._allow_signing()
+
+    async def _tell_progress(self, running: SyncSession) -> None:
         while True:
-            deadline = next_round if self.may_sign else min(next_round, alone_until)
-            joined: PeerId | None = None
-            with trio.move_on_at(deadline):
-                joined = await self._joined.receive()
-            if joined is not None:
-                await self._begin(nursery, joined, self._greet)
-            if not self.may_sign and trio.current_time() >= alone_until:
-                alone_until += ALONE_S
-                if not self._torn and not self._net().peers():
-                    await self._allow_signing()
-            if trio.current_time() >= next_round:
-                # Whom we dialled first: strangers can fill only the places behind them.
-                for peer in sorted(self._net().peers(), key=lambda peer: not peer.outbound):
-                    await self._begin(nursery, peer.peer_id, self._pull_quietly)
-                next_round = trio.current_time() + SYNC_EVERY_S
+            await trio.sleep(TOLD_EVERY_S)
+            done = running.progress
+            if done.expected >= TOLD_RECORDS_MIN:
+                logger.info("sync: %d of %d records so far", done.moved, done.expected)
 
-    async def _begin(
-        self, nursery: trio.Nursery, peer_id: PeerId, session: Callable[[PeerId], Awaitable[None]]
-    ) -> None:
-        """Start a session with a peer, and stand by until it ends or falls silent."""
-        if self._meeting[peer_id] >= SESSIONS_PER_PEER_MAX:
-            return
-        self._meeting[peer_id] += 1
-        ended = trio.Event()
-
-        async def meet() -> None:
-            try:
-                async with self._slots:
-                    with trio.move_on_after(SESSION_S):
-                        await session(peer_id)
-            finally:
-                self._meeting -= Counter((peer_id,))  # which drops what is down to nothing
-                ended.set()
-
-        nursery.start_soon(meet)
-        fetched = -1
-        with trio.move_on_after(WORD_S):
-            while not ended.is_set() and fetched != self.fetched:
-                fetched = self.fetched
-                with trio.move_on_after(SILENCE_S):
-                    await ended.wait()
+    async def _sign_alone(self) -> None:
+        while not self.may_sign:
+            await trio.sleep(ALONE_S)
+            if not self._torn and not self._net().peers():
+                await self._allow_signing()
 
     async def _allow_signing(self) -> None:
         if not self.may_sign:
             self.may_sign = True
             await self._loop.tell(SigningAllowed())
 
-    async def _greet(self, peer_id: PeerId) -> None:
-        """Meet a new peer: tell each other who is here, then fetch what it has."""
-        await self._loop.tell(PeerJoined(peer_id))
+    async def _greet_all(self, nursery: trio.Nursery) -> None:
+        async for peer_id in self._greeted:
+            await self._greetings.acquire_on_behalf_of(greeting := object())
+            nursery.start_soon(self._greet, peer_id, greeting)
+
+    async def _greet(self, peer_id: PeerId, greeting: object) -> None:
+        """Tell a new peer who is here, and hear the same from it."""
         try:
-            request = pack_blobs(self._live_presences())
+            await self._loop.tell(PeerJoined(peer_id))
+            request = pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
             answer = await self._net().ask(peer_id, self._topics.presence_stream, request)
             await self._take_presences(peer_id, answer)
         except (NetError, ProtocolError) as error:
             logger.info("no presences from %s: %s", peer_id, error)
-        await self._pull_quietly(peer_id)
-
-    async def _pull_quietly(self, peer_id: PeerId) -> None:
-        try:
-            fetched = await self._pull(peer_id)
-        except ProtocolError as error:
-            logger.warning("peer %s sent a wrong record in sync: %s", peer_id, error)
-            await self._net().hang_up(peer_id)
-        except NetError as error:
-            logger.info("sync with %s: %s", peer_id, error)
-        else:
-            self.completed += 1
-            if fetched:
-                logger.info("fetched %d records from %s", fetched, peer_id)
-            await self._allow_signing()
-
-    async def _pull(self, peer_id: PeerId) -> int:
-        fetched = 0
-        async for missing in self._missing(peer_id):
-            wanted = missing
-            while wanted:
-                records = await self._fetch(peer_id, wanted[:RECORDS_PER_REQUEST_MAX])
-                if records:
-                    for some in _in_pieces(records):
-                        await self._loop.tell(Received(some, Via.SYNC, peer_id))
-                    fetched += len(records)
-                    self.fetched += len(records)
-                # What the peer did not send it no longer has, or it will come next time.
-                came = {record.record_id for record in records}
-                rest = [i for i in wanted[:RECORDS_PER_REQUEST_MAX] if i not in came]
-                again = rest if records else []
-                wanted = again + wanted[RECORDS_PER_REQUEST_MAX:]
-        return fetched
-
-    async def _missing(self, peer_id: PeerId) -> AsyncIterator[list[RecordId]]:
-        after: tuple[int, RecordId] | None = None
-        while True:
-            request = pack_ids_request(after)
-            page = read_ids(await self._net().ask(peer_id, self._topics.ids_stream, request))
-            if page and after is not None and page[0] <= after:
-                raise Malformed("sync: the ids do not ascend")
-            yield [record_id for _, record_id in page if not has_record(self._log, record_id)]
-            if len(page) < IDS_PER_PAGE_MAX:
-                return
-            after = page[-1]
-
-    async def _fetch(self, peer_id: PeerId, wanted: Sequence[RecordId]) -> list[Verified]:
-        answer = await self._net().ask(peer_id, self._topics.records_stream, pack(list(wanted)))
-        raws = read_blobs(
-            answer,
-            count_max=len(wanted),
-            bytes_max=self._network.params.record_bytes_max,
-        )
-        records = await trio.to_thread.run_sync(open_all, raws, self._network, limiter=self._checks)
-        asked = set(wanted)
-        if any(r.record_id not in asked or r.presence is not None for r in records):
-            raise Malformed("sync: a record that was not asked for")
-        return records
+        finally:
+            self._greetings.release_on_behalf_of(greeting)
 
     async def _take_presences(self, peer_id: PeerId, data: bytes) -> None:
         raws = read_blobs(
@@ -250,44 +247,20 @@ class Sync:
         if records:
             await self._loop.tell(PresencesHeard(tuple(records), peer_id))
 
-    async def _answer_ids(self, peer_id: PeerId, request: bytes) -> bytes:
-        after = _refusing(read_ids_request, request)
-        async with self._loop.settled():
-            return pack_ids(record_ids(self._log, after=after))
-
-    async def _answer_records(self, peer_id: PeerId, request: bytes) -> bytes:
-        def read(data: bytes) -> list[bytes]:
-            return read_blobs(data, count_max=RECORDS_PER_REQUEST_MAX, bytes_max=32)
-
-        wanted = _refusing(read, request)
-        async with self._loop.settled():
-            found = (find_record(self._log, RecordId(record_id)) for record_id in wanted)
-            return pack_blobs(raw for raw in found if raw is not None)
-
     async def _answer_presences(self, peer_id: PeerId, request: bytes) -> bytes:
         try:
             await self._take_presences(peer_id, request)
         except ProtocolError as error:
             raise PeerFailed(f"presences: {error}") from error
-        return pack_blobs(self._live_presences())
+        return pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
+
+    async def _hang_up(self, peer_id: PeerId) -> None:
+        logger.warning("hanging up on %s: what it sent in sync is wrong", peer_id)
+        await self._net().hang_up(peer_id)
+
+    def _look(self) -> None:
+        self._news.set()
 
 
-def _in_pieces(records: Sequence[Verified]) -> Iterator[tuple[Verified, ...]]:
-    """Cut records into runs of few enough statements."""
-    some: list[Verified] = []
-    statements = 0
-    for record in records:
-        some.append(record)
-        statements += len(record.statements)
-        if statements >= STATEMENTS_TOLD_MAX:
-            yield tuple(some)
-            some, statements = [], 0
-    if some:
-        yield tuple(some)
-
-
-def _refusing(read: Callable[[bytes], T], request: bytes) -> T:
-    try:
-        return read(request)
-    except ProtocolError as error:
-        raise PeerFailed(f"request: {error}") from error
+def _now_ms() -> int:
+    return int(trio.current_time() * 1_000)

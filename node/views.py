@@ -177,6 +177,33 @@ class PeerView:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncView:
+    """How far this node's log is on its way to be everybody's.
+
+    Attributes:
+        state: `idle`, `comparing` or `moving`.
+        peer_id: With whom; empty when idle.
+        moved: Records that came or went in this session.
+        expected: Of how many, as far as is known.
+        sessions: Comparisons of the whole log that were completed.
+        fetched: Records that ever came this way.
+        pushed: Records that ever went this way.
+        level_with: The peer that last had all we had, and we all it had.
+        level_s_ago: Whole seconds since; None if never.
+    """
+
+    state: str
+    peer_id: str
+    moved: int
+    expected: int
+    sessions: int
+    fetched: int
+    pushed: int
+    level_with: str
+    level_s_ago: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """How this node is.
 
@@ -196,6 +223,7 @@ class StatusView:
         records: Records in its log.
         tasks: Tasks by state.
         state_digest: 64 hex digits.
+        sync: How far its log is compared with those of others.
         inference_queue: Runs that wait here.
         counters: Dropped frames, refused records and the like, by name.
         uptime_s: Whole seconds since the start.
@@ -216,6 +244,7 @@ class StatusView:
     records: int
     tasks: dict[str, int]
     state_digest: str
+    sync: SyncView
     inference_queue: int
     counters: dict[str, int]
     uptime_s: int

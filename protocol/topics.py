@@ -11,8 +11,9 @@ class Topics:
 
     records: str
     presence: str
-    ids_stream: str
+    compare_stream: str
     records_stream: str
+    push_stream: str
     presence_stream: str
     leaderboard_stream: str
 
@@ -23,8 +24,9 @@ def topics_of(network_id: NetworkId) -> Topics:
     return Topics(
         records=f"{root}/records",
         presence=f"{root}/presence",
-        ids_stream=f"{root}/sync/ids",
+        compare_stream=f"{root}/sync/compare",
         records_stream=f"{root}/sync/records",
+        push_stream=f"{root}/sync/push",
         presence_stream=f"{root}/presences",
         leaderboard_stream=f"{root}/leaderboard",
     )

@@ -12,6 +12,7 @@ from node.views import (
     PeerView,
     StandingView,
     StatusView,
+    SyncView,
     TaskView,
     WorkerView,
 )
@@ -104,6 +105,7 @@ def a_status() -> StatusView:
         records=12,
         tasks={"final": 1},
         state_digest=DIGEST,
+        sync=SyncView("idle", "", 0, 0, 3, 12, 4, BOB.peer_id, 2),
         inference_queue=0,
         counters={"dropped": 0},
         uptime_s=5,

@@ -1,5 +1,6 @@
 """Our own presence: what we can run and where we are, said often enough and not more."""
 
+from consensus.range_sums import fingerprint_below
 from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
 from node.core.parts import Parts
@@ -13,6 +14,13 @@ from protocol.schema import sorted_capabilities
 from protocol.statements import Capability, Presence
 
 TTL_INTERVALS = 3
+HORIZON_AGE_MS = 60_000  # younger records are still on their way
+HORIZON_STEP_MS = 60_000  # so that many presences tell of the same moment
+
+
+def horizon_of(wall_ms: int) -> int:
+    """Return the moment up to which logs are compared at this one."""
+    return max(0, (wall_ms - HORIZON_AGE_MS) // HORIZON_STEP_MS * HORIZON_STEP_MS)
 
 
 class Announcer:
@@ -28,6 +36,7 @@ class Announcer:
         self._outbox = parts.outbox
         self._alarms = parts.alarms
         self._last_ms: int | None = None
+        self.is_behind = False  # then our log is not worth comparing
 
     def soon(self, turn: Turn) -> None:
         """Speak as soon as the least gap since the last time allows."""
@@ -62,14 +71,18 @@ class Announcer:
 
     def _seal(self, turn: Turn, *, load: int, ttl_ms: int, state_digest: Digest) -> Verified:
         capabilities = sorted_capabilities(list(self.capabilities))
+        horizon_ms, count, fingerprint = 0, 0, bytes(16)
+        if not self.is_behind:
+            horizon_ms = horizon_of(turn.now.wall_ms)
+            count, fingerprint = fingerprint_below(turn.rows, horizon_ms)
         presence = Presence(
             capabilities=capabilities[: self._network.params.capabilities_max],
             load=load,
             ttl_ms=ttl_ms,
             addresses=self.addresses[:ADDRESSES_MAX],
-            horizon_ms=0,
-            count=0,
-            fingerprint=bytes(16),
+            horizon_ms=horizon_ms,
+            count=count,
+            fingerprint=fingerprint,
             state_digest=state_digest,
         )
         return seal(

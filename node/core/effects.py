@@ -10,7 +10,7 @@ from enum import Enum
 
 from consensus.rows import Changes
 from node.core.events import Token
-from protocol.ids import TaskId
+from protocol.ids import PublicKey, TaskId
 from protocol.statements import Capability
 
 
@@ -100,10 +100,17 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class Differs:
+    """Compare logs with this author: its presence tells of another one."""
+
+    author: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
 class Halt:
     """Stop for good: this key signs elsewhere."""
 
     reason: str
 
 
-Effect = Journal | Append | Publish | Infer | Relayed | Reply | Refuse | Wake | Halt
+Effect = Journal | Append | Publish | Infer | Relayed | Reply | Refuse | Wake | Differs | Halt

@@ -13,12 +13,13 @@ from consensus.log import (
     state_digest,
     undecided,
 )
+from consensus.range_sums import fingerprint_below
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
 from node.core.admission import Door, Entry
 from node.core.alarms import OUTBOX, PRESENCE, Alarm, Alarms
 from node.core.announcer import Announcer
-from node.core.effects import Channel, Effect, Halt, Publish, Relayed, Wake, Word
+from node.core.effects import Channel, Differs, Effect, Halt, Publish, Relayed, Wake, Word
 from node.core.events import (
     Cancel,
     CapabilitiesChanged,
@@ -140,6 +141,12 @@ class Machine:
         )
         return [own.raw, *(one.raw for one in heard[: most - 1])]
 
+    def waits_for_ms(self, now: Now) -> int | None:
+        """Return the date of a task whose next words should be here by now; None if all came."""
+        waited = (self.submitter.waits_for(now.ms), self.worker.waits_for(now.ms))
+        found = (find_task(self._rows, one) for one in waited if one is not None)
+        return min((one.created_ms for one in found if one is not None), default=None)
+
     def _dispatch(self, turn: Turn, event: Event) -> None:
         match event:
             case Received():
@@ -251,6 +258,8 @@ class Machine:
             if not self.presences.hear(record, turn.now.ms):
                 continue
             word = Word.ACCEPT
+            if self._differs(turn, record):
+                turn.effects.append(Differs(record.author))
             self.submitter.see_presence(turn, record.author)
             if not was_live:
                 self.worker.see_presence(turn, record.author)
@@ -260,6 +269,13 @@ class Machine:
                 relayed += 1
         if event.token is not None:
             turn.effects.append(Relayed(event.token, word))
+
+    def _differs(self, turn: Turn, record: Verified) -> bool:
+        """Answer whether an author's log up to its horizon was not ours."""
+        told = record.presence
+        if told is None or told.horizon_ms == 0 or self._announcer.is_behind:
+            return False
+        return fingerprint_below(turn.rows, told.horizon_ms) != (told.count, told.fingerprint)
 
     def _store(self, turn: Turn, records: Sequence[Verified]) -> None:
         """Put records into the log and let both roles look at what they say."""

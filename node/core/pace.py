@@ -17,13 +17,26 @@ class Buckets:
 
     def take(self, key: Hashable, now_ms: int) -> bool:
         """Take one token; answer False, and take none, if the bucket is empty."""
-        level, since = self._levels.pop(key, (self._burst_milli, now_ms))
-        level = min(self._burst_milli, level + (now_ms - since) * self._per_s)
+        level = self._level(key, now_ms)
         allowed = level >= 1_000
-        self._levels[key] = (level - 1_000 if allowed else level, now_ms)
+        self._set(key, level - 1_000 if allowed else level, now_ms)
+        return allowed
+
+    def owe(self, key: Hashable, now_ms: int, tokens: int) -> int:
+        """Take tokens, be it on credit; return after how many milliseconds all is paid back."""
+        level = self._level(key, now_ms) - tokens * 1_000
+        self._set(key, level, now_ms)
+        return max(0, -(level // self._per_s))
+
+    def _level(self, key: Hashable, now_ms: int) -> int:
+        """Return thousandths of tokens."""
+        level, since = self._levels.pop(key, (self._burst_milli, now_ms))
+        return min(self._burst_milli, level + (now_ms - since) * self._per_s)
+
+    def _set(self, key: Hashable, level: int, now_ms: int) -> None:
+        self._levels[key] = (level, now_ms)
         if len(self._levels) > KEYS_MAX:
             self._levels.popitem(last=False)
-        return allowed
 
 
 class Recent:

@@ -24,6 +24,7 @@ from protocol.statements import AnswerKind, Capability, Jury, Kind, Seat, Task
 
 ROLE = "submitter"
 NONCE_BYTES = 16
+MISSED_AFTER_MS = 1_000  # gossip is faster; what is not here by then may have been lost
 
 
 @dataclass(slots=True)
@@ -65,6 +66,15 @@ class Submitter:
     def find(self, task_id: TaskId) -> OwnTask | None:
         """Return what we know of an unsettled task of ours."""
         return self._tasks.get(task_id)
+
+    def waits_for(self, now_ms: int) -> TaskId | None:
+        """Return the oldest own task that lacks sealed or opened answers for a while."""
+        for own in self._tasks.values():
+            since_ms = own.since_ms if own.seated_ms is None else own.seated_ms
+            is_short = own.seated_ms is not None or len(own.commits) < quorum_of(own.task.seats)
+            if is_short and now_ms - since_ms >= MISSED_AFTER_MS:
+                return own.task_id
+        return None
 
     def resume(self, turn: Turn) -> None:
         """Take our unsettled tasks up again after a restart."""

@@ -23,6 +23,9 @@ LOOK = Alarm("look", TaskId(b""))
 LOOK_TASKS_MAX = 256
 LOOK_EVERY_MS = 100
 CONSIDERED_PER_TURN_MAX = 128
+# A submitter that is gone for ever must not keep us asking for its jury for ever.
+JURY_GIVEN_UP_MS = 600_000
+SEALED_MAX = 4_096
 
 
 class Worker:
@@ -46,11 +49,21 @@ class Worker:
         self._missed: dict[PublicKey, int] = {}
         self._look_after: TaskId | None = None  # where looking through the log goes on
         self._left_out = False  # whether some task found no room since the last look
+        self._sealed: dict[TaskId, int] = {}  # our commits without a jury, and since when
 
     @property
     def load(self) -> int:
         """Return how many runs wait or go on."""
         return len(self._queue) + self._running
+
+    def waits_for(self, now_ms: int) -> TaskId | None:
+        """Return the oldest task whose jury we should have heard of, if any is still due."""
+        while self._sealed:
+            task_id, since_ms = next(iter(self._sealed.items()))
+            if now_ms - since_ms < JURY_GIVEN_UP_MS and len(self._sealed) <= SEALED_MAX:
+                return task_id if now_ms - since_ms >= self._settings.commit_window_ms else None
+            del self._sealed[task_id]
+        return None
 
     def resume(self, turn: Turn) -> None:
         """Open every answer of ours that was seated before a restart, decided since or not."""
@@ -106,6 +119,7 @@ class Worker:
         submitted = find_task(turn.rows, jury.task_id)
         if submitted is None or submitted.author != author:
             return
+        self._sealed.pop(jury.task_id, None)
         job = self._jobs.find(jury.task_id)
         if job is not None:
             job.committed.update(seat.juror for seat in jury.seats)
@@ -187,6 +201,7 @@ class Worker:
         commit = Commit(job.task_id, self._commitment(opening))
         slot = statement_slot(Kind.COMMIT, job.task_id)
         self._outbox.add(turn, Draftee(commit, slot, opening=opening))
+        self._sealed[job.task_id] = turn.now.ms
         self._drop(turn, job)
 
     def _feed(self, turn: Turn) -> None:

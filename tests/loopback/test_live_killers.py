@@ -18,10 +18,9 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from node.config import make_network
-from node.exchange import pack_blobs, pack_ids_request
+from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted
 from protocol.canonical import pack
 from protocol.gossip import pack_gossip
-from protocol.ids import RecordId
 from protocol.keys import Signer
 from protocol.params import Network, NetworkParams, network_of
 from protocol.record import Verified, seal
@@ -51,7 +50,10 @@ WHOLE_REQUESTS = (
     b"\xdd\xff\xff\xff\xff",  # a list of four thousand million, of which none comes
     b"\xc6\xff\xff\xff\xff",
     pack([True, b""]),
-    pack_ids_request((2**53 - 1, RecordId(b"\xff" * 32))),
+    pack_comparison(Comparison(0, b"", b"\x61" + b"\x00\x00\x01" * 20_000)),
+    pack_comparison(Comparison(2**53 - 1, bytes(16), b"\x61\x00\x00\x02\x00")),
+    pack_comparison(Comparison(0, b"", b"\x61\x00\x00\x01" + os.urandom(16))),
+    pack_wanted(b"", [os.urandom(32) for _ in range(512)]),
     pack([os.urandom(32) for _ in range(512)]),
     pack([os.urandom(32) for _ in range(513)]),
     pack_blobs([os.urandom(200) for _ in range(100)]),
@@ -184,8 +186,9 @@ def target_of(node: RealNode, town: Street) -> Target:
         peer_id,
         (topics.records, topics.presence),
         (
-            topics.ids_stream,
+            topics.compare_stream,
             topics.records_stream,
+            topics.push_stream,
             topics.presence_stream,
             topics.leaderboard_stream,
         ),

@@ -10,11 +10,13 @@ import trio.testing
 from consensus.log import has_record, record_ids, state_digest
 from node.core.events import Received, Started, Via
 from node.errors import PeerFailed
-from node.exchange import pack_blobs, pack_ids, pack_ids_request, read_ids
+from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted, read_comparison
 from node.names import peer_id_of
 from node.ports import Answerer, Peer
 from node.sync import Sync
 from protocol.ids import PeerId
+from protocol.reconcile import initiate, proceed, respond
+from protocol.reconcile_items import Item, SortedItems
 from protocol.record import Verified
 from tests.builders import NETWORK, NOON_MS, a_market_day, a_presence, a_profile, a_record, a_task
 from tests.builders import key as key_of
@@ -163,13 +165,15 @@ async def test_run__hangs_up_on_a_peer_that_sends_what_is_wrong(
     alice = a_node("alice", may_sign=False)
     liar = peer_id_of(key_of("liar"))
 
-    async def ids(peer_id: PeerId, request: bytes) -> bytes:
-        return pack_ids((record.created_ms, record.record_id) for record in listed)
+    items = SortedItems(Item(record.created_ms, record.record_id) for record in listed)
+
+    async def compare(peer_id: PeerId, request: bytes) -> bytes:
+        return respond(items, read_comparison(request).query)
 
     async def records(peer_id: PeerId, request: bytes) -> bytes:
         return pack_blobs(sent)
 
-    alice.net.others[liar] = {TOPICS.ids_stream: ids, TOPICS.records_stream: records}
+    alice.net.others[liar] = {TOPICS.compare_stream: compare, TOPICS.records_stream: records}
     async with trio.open_nursery() as nursery:
         await running(nursery, alice)
 
@@ -220,7 +224,7 @@ async def test_answer_records__skips_what_it_does_not_hold() -> None:
     alice.bench.log.stage(alice_fold(alice, known))
     answerer = alice.sync.answerers()[TOPICS.records_stream]
 
-    answer = await answerer(PeerId("x"), pack_blobs([unknown.record_id, known.record_id]))
+    answer = await answerer(PeerId("x"), pack_wanted(b"", [unknown.record_id, known.record_id]))
 
     assert answer == pack_blobs([known.raw])
 
@@ -251,8 +255,9 @@ async def test_answer_records__tells_nobody_what_the_journal_does_not_hold_yet()
     answered: list[bytes] = []
 
     async def ask() -> None:
-        answerer = alice.sync.answerers()[TOPICS.ids_stream]
-        answered.append(await answerer(PeerId("x"), pack_ids_request(None)))
+        answerer = alice.sync.answerers()[TOPICS.compare_stream]
+        query = initiate(SortedItems([]))
+        answered.append(await answerer(PeerId("x"), pack_comparison(Comparison(0, b"", query))))
 
     async with trio.open_nursery() as nursery:
         await running(nursery, alice)  # which signs its profile at once
@@ -270,4 +275,4 @@ async def test_answer_records__tells_nobody_what_the_journal_does_not_hold_yet()
                 await trio.testing.wait_all_tasks_blocked(0.01)
         nursery.cancel_scope.cancel()
     assert before == []
-    assert len(read_ids(answered[0])) == 1
+    assert len(proceed(SortedItems([]), answered[0]).need) == 1

@@ -112,7 +112,9 @@ def test_tree__answers_as_the_sorted_items_do(items: list[Item], data: st.DataOb
     assert_equal(whole, SortedItems(items), bounds, rng)
     assert_equal(packed, SortedItems(items), bounds, rng)
     assert_equal(packed.since(start), SortedItems(late), bounds, rng)
-    assert_equal(packed.since(start).since(end), SortedItems([it for it in late if end <= it]), bounds, rng)
+    assert_equal(
+        packed.since(start).since(end), SortedItems([it for it in late if end <= it]), bounds, rng
+    )
     assert_equal(part, SortedItems([it for it in items if start <= it < end]), bounds, rng)
 
 

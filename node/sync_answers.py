@@ -1,0 +1,214 @@
+"""What we answer peers that compare their log with ours: nothing is remembered in between.
+
+Whatever a peer asks costs us little and comes at a pace of its own: quotas delay, they never
+refuse for ever. Peers are told only what the journal already holds.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import trio
+
+from consensus.log import find_record, records_named
+from node.core.pace import Buckets
+from node.errors import PeerFailed
+from node.exchange import (
+    COMPARISON_BYTES_MAX,
+    RECORDS_PER_NAME_MAX,
+    RECORDS_PER_REQUEST_MAX,
+    Comparison,
+    pack_blobs,
+    read_blobs,
+    read_comparison,
+    read_wanted,
+)
+from node.gate import open_all
+from node.loop import Loop
+from node.ports import Answerer, Log
+from node.sync_items import SaltedItems, SyncItems
+from protocol.errors import Malformed, ProtocolError
+from protocol.ids import PeerId
+from protocol.params import Network
+from protocol.reconcile import Limits, respond
+from protocol.record import Verified
+from protocol.topics import Topics
+
+T = TypeVar("T")
+
+LIMITS = Limits(
+    frame_bytes_max=COMPARISON_BYTES_MAX - 1_024,
+    message_bytes_max=COMPARISON_BYTES_MAX,
+    ranges_max=16_384,  # derived: more than such a message holds
+)
+FIRST_QUERY_BYTES_MAX = 64  # one fingerprint; answered from the rows, some 30 walks at most
+COMPARISONS_PER_S = 8
+COMPARISONS_BURST = 64
+KIB_PER_S = 16 * 1_024  # of records a peer, each way; a guess: what a shared line can spare
+KIB_BURST = 32 * 1_024
+SALTED_EVERY_S = 600.0  # a peer may have the log hashed so often,
+SALTED_GAP_S = 20.0  # and all of them together
+SALTED_PEERS_MAX = 256
+STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
+
+
+class SyncAnswers:
+    """Answers on the three streams of the sync."""
+
+    def __init__(
+        self,
+        *,
+        loop: Loop,
+        log: Log,
+        items: SyncItems,
+        network: Network,
+        checks: trio.CapacityLimiter,
+        asked: Callable[[PeerId], None],
+        wrong: Callable[[PeerId], Awaitable[None]],
+    ) -> None:
+        """Take the doors.
+
+        Args:
+            loop: Takes what is pushed.
+            log: Tells what is here.
+            items: The log as it is compared.
+            network: Whose records these are.
+            checks: How many threads check signatures at once.
+            asked: Told of every peer that compares with us.
+            wrong: Told of a peer that pushed what can never be right.
+        """
+        self.received = 0
+        self._loop = loop
+        self._log = log
+        self._items = items
+        self._network = network
+        self._checks = checks
+        self._asked = asked
+        self._wrong = wrong
+        self._comparisons = Buckets(per_s=COMPARISONS_PER_S, burst=COMPARISONS_BURST)
+        self._kib = Buckets(per_s=KIB_PER_S, burst=KIB_BURST)
+        self._salted: SaltedItems | None = None
+        self._salted_last: OrderedDict[PeerId, float] = OrderedDict()
+
+    def answerers(self, topics: Topics) -> dict[str, Answerer]:
+        """Return who answers on which stream protocol."""
+        return {
+            topics.compare_stream: self.compare,
+            topics.records_stream: self.send,
+            topics.push_stream: self.take,
+        }
+
+    async def compare(self, peer_id: PeerId, request: bytes) -> bytes:
+        """Answer one message of a comparison."""
+        asked = refusing(read_comparison, request)
+        await _paced(self._comparisons, peer_id, 1)
+        self._asked(peer_id)
+        try:
+            return await self._respond(peer_id, asked)
+        except ProtocolError as error:
+            raise PeerFailed(f"comparison: {error}") from error
+
+    async def send(self, peer_id: PeerId, request: bytes) -> bytes:
+        """Answer with records; what the join has dropped meanwhile is left out."""
+        salt, names = refusing(read_wanted, request)
+        self._asked(peer_id)
+        if salt:
+            found = await self._named_salted(salt, names)
+        else:
+            async with self._loop.settled():
+                found = [
+                    raw
+                    for name in names
+                    for raw in records_named(self._log, name, limit=RECORDS_PER_NAME_MAX)
+                ]
+        answer = pack_blobs(found)
+        await _paced(self._kib, peer_id, len(answer) // 1_024 + 1)
+        return answer
+
+    async def take(self, peer_id: PeerId, request: bytes) -> bytes:
+        """Take in records that a peer found we lack."""
+        self._asked(peer_id)
+        await _paced(self._kib, peer_id, len(request) // 1_024 + 1)
+        try:
+            raws = read_blobs(
+                request,
+                count_max=RECORDS_PER_REQUEST_MAX,
+                bytes_max=self._network.params.record_bytes_max,
+            )
+            records = await trio.to_thread.run_sync(
+                open_all, raws, self._network, limiter=self._checks
+            )
+            if any(record.presence is not None for record in records):
+                raise Malformed("push: a presence among the records")
+        except ProtocolError as error:
+            await self._wrong(peer_id)
+            raise PeerFailed(f"push: {error}") from error
+        await tell(self._loop, records, peer_id)
+        self.received += len(records)
+        return b""
+
+    async def _respond(self, peer_id: PeerId, asked: Comparison) -> bytes:
+        if asked.salt:
+            salted = await self._salted_items(peer_id, asked.salt)
+            return await trio.to_thread.run_sync(respond, salted.items, asked.query, LIMITS)
+        if len(asked.query) <= FIRST_QUERY_BYTES_MAX:
+            async with self._items.in_rows(asked.since_ms) as rows:
+                return respond(rows, asked.query, LIMITS)
+        items = await self._items.in_memory(asked.since_ms)
+        return await trio.to_thread.run_sync(respond, items, asked.query, LIMITS)
+
+    async def _salted_items(self, peer_id: PeerId, salt: bytes) -> SaltedItems:
+        if self._salted is not None and self._salted.salt == salt:
+            return self._salted
+        now_s = trio.current_time()
+        last_s = self._salted_last.get(peer_id, -SALTED_EVERY_S)
+        latest_s = next(reversed(self._salted_last.values()), -SALTED_GAP_S)
+        if now_s - last_s < SALTED_EVERY_S or now_s - latest_s < SALTED_GAP_S:
+            raise PeerFailed("a salted comparison so soon after the last")
+        self._salted_last.pop(peer_id, None)
+        self._salted_last[peer_id] = now_s
+        while len(self._salted_last) > SALTED_PEERS_MAX:
+            self._salted_last.popitem(last=False)
+        self._salted = await self._items.salted(salt)
+        return self._salted
+
+    async def _named_salted(self, salt: bytes, names: Sequence[bytes]) -> list[bytes]:
+        salted = self._salted
+        if salted is None or salted.salt != salt:
+            raise PeerFailed("a salt that nobody compared with")
+        record_ids = await trio.to_thread.run_sync(salted.resolve, names)
+        async with self._loop.settled():
+            found = [find_record(self._log, record_id) for record_id in record_ids]
+        return [raw for raw in found if raw is not None]
+
+
+async def tell(loop: Loop, records: Sequence[Verified], peer_id: PeerId) -> None:
+    """Hand records over in pieces of few enough statements, and wait until all are written."""
+    some: list[Verified] = []
+    statements = 0
+    for record in records:
+        some.append(record)
+        statements += len(record.statements)
+        if statements >= STATEMENTS_TOLD_MAX:
+            await loop.fetched(some, peer_id)
+            some, statements = [], 0
+    if some:
+        await loop.fetched(some, peer_id)
+
+
+def refusing(read: Callable[[bytes], T], request: bytes) -> T:
+    """Read a request.
+
+    Raises:
+        PeerFailed: It is none.
+    """
+    try:
+        return read(request)
+    except ProtocolError as error:
+        raise PeerFailed(f"request: {error}") from error
+
+
+async def _paced(buckets: Buckets, peer_id: PeerId, tokens: int) -> None:
+    wait_ms = buckets.owe(peer_id, int(trio.current_time() * 1_000), tokens)
+    if wait_ms:
+        await trio.sleep(wait_ms / 1_000)
