@@ -1,19 +1,12 @@
 """The promise in one scene: four nodes, forty tasks, one power cut, one truth."""
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from consensus.log import find_record, record_ids
 from node.config import make_network
-from node.keys import load_key
-from node.store.open import open_store
-from protocol.params import Network
-from protocol.record import Verified, open_record
-from protocol.statements import Commit, Jury, Profile, Reveal, Statement, Task
+from tests.chaos.oracle import faults_of, kinds_signed, remains_of
 from tests.loopback.nodes import RealNode, street, wait_capable, wait_equal, wait_final
 
 TASKS_EACH = 10
@@ -50,7 +43,8 @@ def test_four_nodes__agree_on_forty_tasks_although_one_is_killed_half_way(tmp_pa
         equal_s = time.monotonic()
         assert [node.stop() for node in nodes] == [0, 0, 0, 0]
 
-        logs = [records_of(node, make_network(name=None, genesis=town.genesis)) for node in nodes]
+        network = make_network(name=None, genesis=town.genesis)
+        left = [remains_of(node, network) for node in nodes]
 
     print(f"\nfour nodes ready after {opened_s - started_s:.1f} s")
     print(f"{open_at_kill} tasks undecided at the kill; juries of {sorted(jurors)} without one")
@@ -63,8 +57,9 @@ def test_four_nodes__agree_on_forty_tasks_although_one_is_killed_half_way(tmp_pa
     assert open_at_kill > 0, "nothing was in flight"
     assert jurors <= {2, 3}
     assert all(board == boards[0] and len(board) == 4 for board in boards)
-    assert all(log.keys() == logs[0].keys() and len(log) == records for log in logs)
-    assert second_signatures(record for log in logs for record in log.values()) == []
+    assert all(len(one.records) == records and not one.torn for one in left)
+    assert kinds_signed(left[0].records.values()) >= {"profile", "commit", "jury", "reveal"}
+    assert faults_of(left, network, accepted=all_ids) == []
 
 
 def submit_and_kill(nodes: list[RealNode], victim: RealNode) -> dict[str, list[str]]:
@@ -80,53 +75,3 @@ def submit_and_kill(nodes: list[RealNode], victim: RealNode) -> dict[str, list[s
         if node.is_running:
             wait_capable(node, 2)
     return tasks
-
-
-def records_of(node: RealNode, network: Network) -> dict[bytes, Verified]:
-    """Open the store a stopped node left, and check every record in it anew."""
-    key = load_key(node.directory)
-    store = open_store(
-        node.directory,
-        network_id=network.network_id,
-        public_key=key.signer.public_key,
-        nickname="test",
-    )
-    try:
-        assert not store.torn
-        found: dict[bytes, Verified] = {}
-        for _, record_id in record_ids(store.log):
-            raw = find_record(store.log, record_id)
-            assert raw is not None
-            found[record_id] = open_record(raw, network)
-        return found
-    finally:
-        store.close()
-
-
-def second_signatures(records: Iterable[Verified]) -> list[str]:
-    """Return every slot that a key signed with two different contents."""
-    signed: defaultdict[tuple[object, ...], set[Statement]] = defaultdict(set)
-    for record in records:
-        for statement in record.statements:
-            slot = slot_of(statement)
-            if slot is not None:
-                signed[(record.author, *slot)].add(statement)
-    assert {slot[1] for slot in signed} >= {"profile", "commit", "jury", "reveal"}
-    return [f"{slot[1]} of {slot[0]!r}" for slot, said in signed.items() if len(said) > 1]
-
-
-def slot_of(statement: Statement) -> tuple[object, ...] | None:
-    """Return what a key may say once, that this statement says."""
-    match statement:
-        case Jury(task_id=task_id):
-            return "jury", task_id
-        case Commit(task_id=task_id):
-            return "commit", task_id
-        case Reveal(task_id=task_id):
-            return "reveal", task_id
-        case Task(retry_of=retry_of) if retry_of:
-            return "retry", retry_of
-        case Profile(sequence=sequence):
-            return "profile", sequence
-        case _:
-            return None
