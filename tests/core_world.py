@@ -85,7 +85,11 @@ class World:
         self._heap: list[tuple[int, int, Callable[[], object]]] = []
 
     def start(
-        self, *names: str, capabilities: tuple[Capability, ...] = (SENTIMENT,), sign: bool = True
+        self,
+        *names: str,
+        capabilities: tuple[Capability, ...] = (SENTIMENT,),
+        sign: bool = True,
+        adopts: bool = False,
     ) -> None:
         """Start these, or all that are down, from their disks; everybody meets everybody."""
         for name in names or [name for name in self.nodes if name not in self.up()]:
@@ -101,6 +105,7 @@ class World:
                 alias=node.alias,
                 agent="test",
                 last_created_ms=newest_ms,
+                adopts=adopts,
             )
             self.tell(name, ev.Started())
             self.tell(name, ev.CapabilitiesChanged(capabilities))

@@ -15,6 +15,7 @@ class Alarm(NamedTuple):
 
 OUTBOX = Alarm("outbox", TaskId(b""))
 PRESENCE = Alarm("presence", TaskId(b""))
+ADOPTION = Alarm("adoption", TaskId(b""))
 
 
 class Alarms:

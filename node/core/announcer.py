@@ -3,12 +3,13 @@
 from consensus.range_sums import fingerprint_below
 from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
+from node.core.events import CapabilitiesChanged, Listening, PeerJoined, Room
 from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.gossip import pack_gossip
 from protocol.ids import Digest
 from protocol.keys import Signer
-from protocol.params import ADDRESSES_MAX, TTL_MS_MAX
+from protocol.params import ADDRESS_BYTES_MAX, ADDRESSES_MAX, TTL_MS_MAX
 from protocol.record import Verified, seal
 from protocol.schema import sorted_capabilities
 from protocol.statements import Capability, Presence
@@ -37,6 +38,19 @@ class Announcer:
         self._alarms = parts.alarms
         self._last_ms: int | None = None
         self.is_behind = False  # then our log is not worth comparing
+
+    def note(self, turn: Turn, event: CapabilitiesChanged | Listening | PeerJoined | Room) -> None:
+        """Take in what changed about us, or who is new, and speak soon."""
+        match event:
+            case CapabilitiesChanged(capabilities):
+                self.capabilities = capabilities
+            case Listening(addresses):
+                self.addresses = tuple(a for a in addresses if _fits(a))
+            case Room(is_full):
+                self.is_behind = is_full
+            case PeerJoined():
+                pass
+        self.soon(turn)
 
     def soon(self, turn: Turn) -> None:
         """Speak as soon as the least gap since the last time allows."""
@@ -91,3 +105,7 @@ class Announcer:
             created_ms=self._outbox.created_ms(turn),
             network=self._network,
         )
+
+
+def _fits(address: str) -> bool:
+    return len(address.encode()) <= ADDRESS_BYTES_MAX

@@ -113,4 +113,11 @@ class Halt:
     reason: str
 
 
-Effect = Journal | Append | Publish | Infer | Relayed | Reply | Refuse | Wake | Differs | Halt
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Note that all we said elsewhere is in our journal now; the operator's order is done."""
+
+
+Effect = (
+    Journal | Append | Publish | Infer | Relayed | Reply | Refuse | Wake | Differs | Halt | Adopted
+)

@@ -124,6 +124,13 @@ class SigningAllowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """The disk limit is near, or no longer: foreign records are not to be stored, or again."""
+
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """The time asked for by a `Wake` has come."""
 
@@ -144,6 +151,7 @@ Event = (
     | Listening
     | PeerJoined
     | SigningAllowed
+    | Room
     | Woke
     | Stopping
 )

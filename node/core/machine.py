@@ -17,7 +17,8 @@ from consensus.range_sums import fingerprint_below
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
 from node.core.admission import Door, Entry
-from node.core.alarms import OUTBOX, PRESENCE, Alarm, Alarms
+from node.core.adoption import Adoption
+from node.core.alarms import ADOPTION, OUTBOX, PRESENCE, Alarm, Alarms
 from node.core.announcer import Announcer
 from node.core.effects import Channel, Differs, Effect, Halt, Publish, Relayed, Wake, Word
 from node.core.events import (
@@ -30,6 +31,7 @@ from node.core.events import (
     PeerJoined,
     PresencesHeard,
     Received,
+    Room,
     SigningAllowed,
     Started,
     Stopping,
@@ -48,9 +50,9 @@ from node.core.submitter import Submitter
 from node.core.turn import Turn
 from node.core.worker import LOOK, Worker
 from protocol.gossip import pack_gossip
-from protocol.ids import Digest, RecordId
+from protocol.ids import Digest, RecordId, short
 from protocol.keys import Signer
-from protocol.params import ADDRESS_BYTES_MAX, Network
+from protocol.params import Network
 from protocol.record import Verified
 from protocol.sealing import task_id_of
 from protocol.statements import Commit, Jury, Kind, Profile, Task
@@ -70,6 +72,8 @@ class Machine:
         alias: str = "",
         agent: str = "",
         last_created_ms: int = 0,
+        adopts: bool = False,
+        presences: Presences | None = None,
     ) -> None:
         """Assemble the roles.
 
@@ -82,10 +86,13 @@ class Machine:
             alias: The nickname to be known by.
             agent: The program's name and version.
             last_created_ms: The date of our newest record, so that the next is later.
+            adopts: Whether own records met elsewhere are taken in until the first signature, by
+                the operator's word; else they stop the node.
+            presences: Who is here, if a machine before this one knew.
         """
         chosen = settings or Settings()
         self.me = signer.public_key
-        self.presences = Presences(chosen)
+        self.presences = presences or Presences(chosen)
         self._network = network
         self._settings = chosen
         self._rows = rows
@@ -112,8 +119,19 @@ class Machine:
         )
         self.worker = Worker(parts)
         self.submitter = Submitter(parts)
-        self._requests = Requests(parts, self.submitter)
+        self._requests = Requests(parts, self.submitter, is_behind=lambda: self.is_behind)
         self._announcer = Announcer(parts, signer)
+        self._adoption = Adoption(outbox=self.outbox, alarms=self._alarms, is_wanted=adopts)
+
+    @property
+    def is_behind(self) -> bool:
+        """Answer whether nothing foreign is stored, for want of room."""
+        return self._announcer.is_behind
+
+    @property
+    def adopts(self) -> bool:
+        """Answer whether own records met elsewhere are still taken in."""
+        return self._adoption.is_going_on
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
         """Take one event in and return what is to be done, in order."""
@@ -163,25 +181,30 @@ class Machine:
                 self._requests.cancel(turn, event)
             case Started():
                 self._start(turn)
-            case CapabilitiesChanged(capabilities):
-                self._announcer.capabilities = capabilities
-                self._announcer.soon(turn)
-                self.worker.serve(turn, capabilities)
-            case Listening(addresses):
-                self._announcer.addresses = tuple(a for a in addresses if _fits(a))
-                self._announcer.soon(turn)
-            case PeerJoined():
-                self._announcer.soon(turn)
+            case CapabilitiesChanged() | Listening() | PeerJoined() | Room():
+                self._announcer.note(turn, event)
+                if isinstance(event, CapabilitiesChanged):
+                    self.worker.serve(turn, event.capabilities)
             case SigningAllowed():
-                self.outbox.signing = True
+                self._allow_signing(turn)
             case Stopping():
                 self._announcer.leave(turn, state_digest=self._digest(turn))
+
+    def _allow_signing(self, turn: Turn) -> None:
+        if self._adoption.is_going_on:
+            self._adoption.may_end(turn)
+        else:
+            self.outbox.signing = True
 
     def _ring(self, turn: Turn, alarm: Alarm) -> None:
         if alarm == PRESENCE:
             self._announcer.speak(turn, load=self.worker.load, state_digest=self._digest(turn))
         elif alarm == OUTBOX:
             pass  # the turn ends with a flush anyway
+        elif alarm == ADOPTION:
+            self._adoption.end(turn)
+            self._introduce(turn)
+            self.outbox.signing = True
         elif alarm == LOOK:
             self.worker.look(turn)
         elif alarm.role == SUBMITTER:
@@ -190,15 +213,19 @@ class Machine:
             self.worker.consider(turn, alarm.task_id)
 
     def _start(self, turn: Turn) -> None:
+        self._introduce(turn)
+        self._say_undecided_again(turn)
+        self.worker.resume(turn)
+        self.submitter.resume(turn)
+        self._announcer.soon(turn)
+
+    def _introduce(self, turn: Turn) -> None:
+        """Say by which name we go, if our last word on it was another."""
         profile = find_profile(turn.rows, self.me)
         if profile is None or (profile.alias, profile.agent) != (self._alias, self._agent):
             sequence = 0 if profile is None else profile.sequence + 1
             said = Profile(sequence, self._alias, self._agent)
             self.outbox.add(turn, Draftee(said, profile_slot(sequence)))
-        self._say_undecided_again(turn)
-        self.worker.resume(turn)
-        self.submitter.resume(turn)
-        self._announcer.soon(turn)
 
     def _say_undecided_again(self, turn: Turn) -> None:
         """Publish our records of undecided tasks once more."""
@@ -225,14 +252,16 @@ class Machine:
         if not gossiped or self._door.is_within_pace(turn, event.records[0].author, event.sender):
             entries = [(record, self._door.admit(turn, record)) for record in event.records]
             news = [record for record, entry in entries if entry is not Entry.IGNORE]
-            if any(entry is Entry.RELAY for _, entry in entries):
-                word = Word.ACCEPT
-            if any(record.author == self.me for record in news):
+            own = [record for record in news if record.author == self.me]
+            if own and not self._adoption.is_going_on:
                 self._halted = True
-                turn.effects.append(
-                    Halt("a record of this key was met that its journal does not know")
-                )
+                turn.effects.append(Halt(_met_elsewhere(own[0])))
                 return
+            self._adoption.take(turn, own)
+            if self.is_behind:
+                news = own
+            if any(entry is Entry.RELAY for _, entry in entries) and news:
+                word = Word.ACCEPT
             if gossiped:
                 self._renew(turn, news)
             self._store(turn, news)
@@ -307,5 +336,5 @@ class Machine:
         return state_digest(turn.rows)
 
 
-def _fits(address: str) -> bool:
-    return len(address.encode()) <= ADDRESS_BYTES_MAX
+def _met_elsewhere(record: Verified) -> str:
+    return f"record {short(record.record_id)} of this key was met, but its journal does not know it"

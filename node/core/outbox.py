@@ -94,6 +94,12 @@ class Outbox:
         """Return what waits for a slot."""
         return self._slots.get(slot)
 
+    def forget(self, slot: bytes) -> None:
+        """Drop what waits for a slot, if anything does: it was used up elsewhere."""
+        draftee = self._slots.pop(slot, None)
+        if draftee is not None:
+            self._waiting.remove(draftee)
+
     def say_again(self, raw: bytes) -> None:
         """Publish one of our stored records once more, byte for byte."""
         self._again.append(raw)
@@ -106,6 +112,10 @@ class Outbox:
         """Date our next record: our clock, but always later than the last."""
         self._last_created_ms = max(turn.now.wall_ms, self._last_created_ms + 1)
         return self._last_created_ms
+
+    def note_date(self, created_ms: int) -> None:
+        """Date our next record later than this one of ours."""
+        self._last_created_ms = max(self._last_created_ms, created_ms)
 
     def flush(self, turn: Turn) -> list[Verified]:
         """Sign and publish what waits, if it may leave now; return the new records."""

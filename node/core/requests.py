@@ -1,5 +1,7 @@
 """What the local user asks of us: a new task, or to give one up."""
 
+from collections.abc import Callable
+
 from consensus.log import chain_of, find_task
 from node.core.effects import Refuse, Reply
 from node.core.events import Cancel, Submit
@@ -24,7 +26,10 @@ from protocol.statements import Task
 class Requests:
     """Takes requests in, each once however often it is repeated."""
 
-    def __init__(self, parts: Parts, submitter: Submitter) -> None:
+    def __init__(
+        self, parts: Parts, submitter: Submitter, *, is_behind: Callable[[], bool]
+    ) -> None:
+        self._is_behind = is_behind
         self._me = parts.me
         self._network = parts.network
         self._settings = parts.settings
@@ -53,6 +58,12 @@ class Requests:
                 waiting.tokens.append(event.token)
             else:
                 turn.effects.append(Reply(event.token, known.task_id))
+            return
+        if self._is_behind():
+            full = (
+                "this node's disk limit is reached, so no answer could be stored; see --disk-limit"
+            )
+            _refuse(turn, event, 503, "disk_limit", full)
             return
         if self._outbox.is_full:
             busy = f"{len(self._outbox)} statements wait to be signed; try again in a second"

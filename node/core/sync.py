@@ -1,9 +1,10 @@
 """Deciding when to compare logs, and with whom: one session at a time, nobody gets all of them.
 
-The first is with a peer we dialled, for strangers fill only the places behind those. From then on,
-in order: whoever may have what we wait for; now and then anybody; now and then over salted ids,
-since sums can be made to collide; a peer not met since it came; one whose presence shows another
-log than ours. What a peer can bring about by itself comes last, so that none has us for itself.
+The first is with a peer we dialled, for strangers fill only the places behind those. From then on
+there are four reasons, and of those that apply the one that was followed longest ago is: something
+we wait for; now and then anybody; now and then over salted ids, since sums can be made to collide;
+a peer that we have not met since it came, or whose presence shows another log than ours. Every
+other session goes to a peer we dialled, if there is one, so that no crowd has us for itself.
 """
 
 from collections import OrderedDict
@@ -19,6 +20,7 @@ RANDOM_EVERY_MS = 10_000  # on average; equal logs compare for 21 bytes
 YIELD_MS = 2_000  # a peer that dialled us, or asks us, is left to do so: else all moves twice
 SALTED_EVERY_MS = 3_600_000
 FAILED_PAUSE_MS = 10_000  # a peer that did not answer is passed over for so long, then twice that
+REFUSED_PAUSE_MS = 60_000  # one that stores nothing for so long, then twice that
 WRONG_PAUSE_MS = 600_000  # one that lied for so long; nobody for longer
 WAIT_FIRST_MS = 1_000  # between two sessions of a node that waits; doubles while nothing comes
 WAIT_LAST_MS = 60_000
@@ -30,9 +32,20 @@ class Outcome(Enum):
     """How a session ended."""
 
     EQUAL = "equal"
-    MOVED = "moved"  # records came or went
+    MOVED = "moved"  # records came or went, and now both have all
+    REFUSED = "refused"  # we have all of theirs; what they lack they do not take
+    UNFINISHED = "unfinished"  # records came or went, more are left, and nobody is to blame
     FAILED = "failed"  # no answer, or too slow
     WRONG = "wrong"  # what it sent cannot be right
+
+
+class _Reason(Enum):
+    """Why a session is begun."""
+
+    WAITING = "waiting"
+    RANDOM = "random"
+    SALTED = "salted"
+    NEWS = "news"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,8 @@ class SyncPlanner:
         self._peers: dict[PeerId, _Peer] = {}
         self._passed_over: OrderedDict[PeerId, _Fault] = OrderedDict()
         self._session: Session | None = None
+        self._reason = _Reason.NEWS  # of that session
+        self._reasons = list(_Reason)  # the one followed longest ago comes first
         self._is_level = False  # whether the whole log was compared once
         self._gap_until_ms = now_ms
         self._random_at_ms = now_ms + self._jittered(RANDOM_EVERY_MS)
@@ -101,6 +116,9 @@ class SyncPlanner:
     def came(self, peer: PeerId, now_ms: int, *, outbound: bool) -> None:
         """Note a peer that connected, or followed our topics, or connected again."""
         self._peers[peer] = _Peer(outbound, now_ms if outbound else now_ms + YIELD_MS)
+        fault = self._passed_over.get(peer)
+        if outbound and fault is not None and fault.pause_ms < WRONG_PAUSE_MS:
+            del self._passed_over[peer]  # whom we dialled anew may have been gone
 
     def asked(self, peer: PeerId, now_ms: int) -> None:
         """Note that a peer is comparing its log with ours."""
@@ -142,57 +160,103 @@ class SyncPlanner:
 
     def look_at_ms(self, now_ms: int) -> int:
         """Return when to ask for the next session if nothing happens before; later than now."""
-        moments = [self._random_at_ms, self._salted_at_ms]
+        moments = [self._gap_until_ms, self._random_at_ms, self._salted_at_ms]
         moments += [fault.until_ms for fault in self._passed_over.values()]
         moments += [peer.asks_until_ms for peer in self._peers.values()]
         if self._waited_since_ms is not None:
             moments.append(self._wait_at_ms)
-        if any(not peer.is_met or peer.differs for peer in self._peers.values()):
-            moments.append(self._gap_until_ms)
-        if now_ms < self._gap_until_ms:
-            moments = [max(moment, self._gap_until_ms) for moment in moments]
-        return min((moment for moment in moments if moment > now_ms), default=now_ms + GAP_MS)
+        earliest_ms = max(self._gap_until_ms, now_ms + 1)
+        return min((one for one in moments if one >= earliest_ms), default=now_ms + GAP_MS)
 
     def ended(self, outcome: Outcome, now_ms: int) -> None:
         """Note how the session ended."""
         session, self._session = self._session, None
         assert session is not None, "no session goes on"
+        match outcome:
+            case Outcome.FAILED:
+                self._pass_over(session.peer, now_ms, first_ms=FAILED_PAUSE_MS)
+            case Outcome.REFUSED:
+                self._pass_over(session.peer, now_ms, first_ms=REFUSED_PAUSE_MS)
+            case Outcome.WRONG:
+                self._pass_over(session.peer, now_ms, first_ms=WRONG_PAUSE_MS)
+            case _:
+                self._passed_over.pop(session.peer, None)
         if outcome in (Outcome.FAILED, Outcome.WRONG):
-            before = self._passed_over.pop(session.peer, _NO_FAULT)
-            pause_ms = min(2 * before.pause_ms, WRONG_PAUSE_MS)
-            if outcome is Outcome.WRONG:
-                pause_ms = WRONG_PAUSE_MS
-            self._passed_over[session.peer] = _Fault(now_ms + pause_ms, pause_ms)
-            while len(self._passed_over) > PASSED_OVER_MAX:
-                self._passed_over.popitem(last=False)
+            self._rearm(now_ms)
             return
-        self._passed_over.pop(session.peer, None)
         self._gap_until_ms = now_ms + GAP_MS
-        known = self._peers.get(session.peer)
-        if session.is_full:
+        if outcome in (Outcome.MOVED, Outcome.UNFINISHED):
+            self._wait_ms = WAIT_FIRST_MS
+        if session.is_full and outcome is not Outcome.UNFINISHED:
             self._is_level = True
+            known = self._peers.get(session.peer)
             if known is not None:
                 known.is_met, known.differs = True, False
-        if outcome is Outcome.MOVED:
-            self._wait_ms = WAIT_FIRST_MS
+
+    def _pass_over(self, peer: PeerId, now_ms: int, *, first_ms: int) -> None:
+        before = self._passed_over.pop(peer, _NO_FAULT)
+        pause_ms = min(max(2 * before.pause_ms, first_ms), WRONG_PAUSE_MS)
+        self._passed_over[peer] = _Fault(now_ms + pause_ms, pause_ms)
+        while len(self._passed_over) > PASSED_OVER_MAX:
+            self._passed_over.popitem(last=False)
+
+    def _rearm(self, now_ms: int) -> None:
+        """Let the reason of a session that came to nothing lead to another peer at once."""
+        match self._reason:
+            case _Reason.WAITING:
+                self._wait_at_ms = now_ms
+                self._wait_ms = max(self._wait_ms // 2, WAIT_FIRST_MS)
+            case _Reason.RANDOM:
+                self._random_at_ms = now_ms
+            case _Reason.SALTED:
+                self._salted_at_ms = now_ms
+            case _Reason.NEWS:
+                return
+        self._reasons.remove(self._reason)
+        self._reasons.insert(0, self._reason)
 
     def _choose(self, here: Sequence[PeerId], now_ms: int) -> Session | None:
-        unmet = [peer for peer in here if not self._peers[peer].is_met]
-        unmet = [peer for peer in unmet if self._peers[peer].outbound] or unmet
-        if unmet and not self._is_level:
-            return Session(self._any(unmet))
-        if self._waited_since_ms is not None and now_ms >= self._wait_at_ms:
-            self._wait_at_ms = now_ms + self._wait_ms
-            self._wait_ms = min(2 * self._wait_ms, WAIT_LAST_MS)
-            return Session(self._any(here), max(self._waited_since_ms - WAIT_REACH_MS, 1))
-        if now_ms >= self._random_at_ms:
-            self._random_at_ms = now_ms + self._jittered(RANDOM_EVERY_MS)
-            return Session(self._any(here))
-        if now_ms >= self._salted_at_ms:
-            self._salted_at_ms = now_ms + self._jittered(SALTED_EVERY_MS)
-            return Session(self._any(here), is_salted=True)
-        wanted = unmet or [peer for peer in here if self._peers[peer].differs]
-        return Session(self._any(wanted)) if wanted else None
+        if not self._is_level:
+            unmet = [peer for peer in here if not self._peers[peer].is_met]
+            ours = [peer for peer in unmet if self._peers[peer].outbound]
+            if unmet:
+                self._reason = _Reason.NEWS
+                return Session(self._any(ours or unmet))
+        for reason in self._reasons:
+            session = self._follow(reason, here, now_ms)
+            if session is not None:
+                self._reason = reason
+                self._reasons.remove(reason)
+                self._reasons.append(reason)
+                return session
+        return None
+
+    def _follow(self, reason: _Reason, here: Sequence[PeerId], now_ms: int) -> Session | None:
+        """Return a session for a reason, if it applies now."""
+        match reason:
+            case _Reason.WAITING:
+                if self._waited_since_ms is None or now_ms < self._wait_at_ms:
+                    return None
+                self._wait_at_ms = now_ms + self._wait_ms
+                self._wait_ms = min(2 * self._wait_ms, WAIT_LAST_MS)
+                return Session(self._any(here), max(self._waited_since_ms - WAIT_REACH_MS, 1))
+            case _Reason.RANDOM:
+                if now_ms < self._random_at_ms:
+                    return None
+                self._random_at_ms = now_ms + self._jittered(RANDOM_EVERY_MS)
+                return Session(self._any(here))
+            case _Reason.SALTED:
+                if now_ms < self._salted_at_ms:
+                    return None
+                self._salted_at_ms = now_ms + self._jittered(SALTED_EVERY_MS)
+                return Session(self._any(here), is_salted=True)
+            case _Reason.NEWS:
+                wanted = [one for one in here if self._has_news(one)]
+                return Session(self._any(wanted)) if wanted else None
+
+    def _has_news(self, peer: PeerId) -> bool:
+        known = self._peers[peer]
+        return known.differs or not known.is_met
 
     def _note_waiting(self, now_ms: int, waits_for_ms: int | None) -> None:
         if waits_for_ms is None:
@@ -202,7 +266,10 @@ class SyncPlanner:
         self._waited_since_ms = waits_for_ms
 
     def _any(self, peers: Sequence[PeerId]) -> PeerId:
-        return peers[self._dice(len(peers))]
+        """Draw a peer; every other time one that we dialled, if there is one."""
+        ours = [peer for peer in peers if self._peers[peer].outbound]
+        drawn_from = ours if ours and self._dice(2) == 0 else peers
+        return drawn_from[self._dice(len(drawn_from))]
 
     def _jittered(self, about_ms: int) -> int:
         """Return from half to one and a half of a span, so that nodes do not fall into step."""
