@@ -150,13 +150,13 @@ async def test_watcher__hears_of_each_arrival_and_departure_once() -> None:
             await connect(ann, bob)
             await ann.net.hang_up(bob.net.peer_id)
             await until(lambda: not ann.net.peers() and not bob.net.peers())
-            await until(partial(told, bob, 2 * times))
+            await until(partial(told, ann, bob, count=2 * times))
             assert bob.watched == [(ann.net.peer_id, True), (ann.net.peer_id, False)] * times
             assert ann.watched == [(bob.net.peer_id, True), (bob.net.peer_id, False)] * times
 
 
-def told(station: Station, count: int) -> bool:
-    return len(station.watched) == count
+def told(*stations: Station, count: int) -> bool:
+    return all(len(station.watched) == count for station in stations)
 
 
 async def test_watchdog__cuts_a_peer_that_froze_and_takes_it_back_when_it_wakes() -> None:
