@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,16 +51,28 @@ class RealNode:
         """Start the process; does not wait for it."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
         self.starts += 1
-        command = ("--id", self.name, "--home", str(self.home), *self._options, *options)
+        common = ("--id", self.name, "--home", str(self.home), *self._options)
         with self._output("out").open("wb") as out, self._output("err").open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "node.main", *command],
+                [*self.program(), *common, *options],
                 cwd=ROOT,
-                env=environment(),
+                env=self.surroundings(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
             )
+
+    def program(self) -> tuple[str, ...]:
+        """Return what is run, before the options."""
+        return (sys.executable, "-m", "node.main")
+
+    def surroundings(self) -> dict[str, str]:
+        """Return its environment."""
+        return environment()
+
+    def reach(self) -> AbstractContextManager[None]:
+        """Be where its RPC can be reached; sockets opened meanwhile stay there."""
+        return nullcontext()
 
     def wait_serving(self, *, within_s: float = READY_S) -> None:
         """Wait until this very process has left its address and answers there."""
@@ -119,7 +131,8 @@ class RealNode:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body)  # escaped, so it holds anything
-        answer = self._client.request(method, path, content=content, headers=headers)
+        with self.reach():
+            answer = self._client.request(method, path, content=content, headers=headers)
         return answer.status_code, answer.json()
 
     def ask(self, path: str) -> Any:
