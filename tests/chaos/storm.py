@@ -13,13 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 
-from node.errors import NotReachable, RequestRefused
-from node.rpc.client import Client, TooLate
-from node.rpc.endpoint import Endpoint
-from node.rpc.token import FILE_NAME, read_rpc_file
 from protocol.params import Network
 from tests.chaos.oracle import remains_of
 from tests.chaos.phases import PHASES, Death, death_of
+from tests.chaos.users import ask_once, ask_until_taken, knows
 from tests.loopback.nodes import RealNode, until
 
 RUNNING_MIN = 3  # so that a jury of two is always there, beside the submitter
@@ -175,45 +172,6 @@ class Storm:
     def _is_heard(self, node: RealNode, task_id: str) -> bool:
         others = [one for one in self.nodes if one is not node and one.name not in self._away]
         return any(knows(one, task_id) for one in others)
-
-
-def client_of(node: RealNode) -> Client:
-    """Return a client of whatever process last served from a node's directory."""
-    found = read_rpc_file(node.directory / FILE_NAME)
-    return Client(Endpoint(found.url, found.token, node.name))
-
-
-def ask_once(node: RealNode, request_id: str) -> str | None:
-    """Submit a task named like its request; None if the node did not answer, or may not sign."""
-    text = f"{node.name}: {request_id}"
-    try:
-        document = client_of(node).submit(text=text, request_id=request_id)
-    except (NotReachable, TooLate, OSError):
-        return None
-    except RequestRefused as error:
-        if error.status != 503:
-            raise
-        return None
-    task_id: str = document["task_id"]
-    return task_id
-
-
-def ask_until_taken(node: RealNode, request_id: str) -> str:
-    """Submit a task again and again with one request id until it is accepted."""
-    return until(
-        lambda: ask_once(node, request_id) or "",
-        within_s=RETURN_S,
-        what=f"{node.name} takes {request_id!r}",
-    )
-
-
-def knows(node: RealNode, task_id: str) -> bool:
-    """Answer whether a node answers, and has a task in its log."""
-    try:
-        client_of(node).task(task_id)
-    except (NotReachable, TooLate, RequestRefused, OSError):
-        return False
-    return True
 
 
 def _is_quiet(node: RealNode) -> bool:

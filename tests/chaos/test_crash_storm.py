@@ -3,11 +3,12 @@
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from node.config import make_network
-from tests.chaos.dice import LONG, seeded
+from tests.chaos.conftest import Tell
 from tests.chaos.oracle import (
     blame_by,
     complaints_of,
@@ -16,25 +17,28 @@ from tests.chaos.oracle import (
     remains_of,
     tasks_in,
 )
+from tests.chaos.sizes import is_long
 from tests.chaos.storm import Storm
 from tests.loopback.nodes import street, wait_equal, wait_final
 
-KILLS, TASKS_PER_ROUND, ROUND_S, AWAY_S = (40, 5, 5.0, 10.0) if LONG else (10, 4, 2.5, 2.5)
+KILLS, TASKS_PER_ROUND, ROUND_S, AWAY_S = (40, 5, 5.0, 10.0) if is_long() else (10, 4, 2.5, 2.5)
 EQUAL_WITHIN_S = 60.0
 HEARD_WITHIN_S = 10.0
 
 
-@pytest.mark.e2e
+@pytest.mark.chaos
+@pytest.mark.chaos_ci
 @pytest.mark.timeout(900)
-def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(tmp_path: Path) -> None:
-    dice = seeded()
+def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(
+    tmp_path: Path, rng: Random, tell: Tell
+) -> None:
     with street(tmp_path) as town:
         nodes = town.open("alice", "bob", "carol", "dave", "erin")
         network = make_network(name=None, genesis=town.genesis)
         storm = Storm(
             nodes=nodes,
             network=network,
-            dice=dice,
+            dice=rng,
             tasks_per_round=TASKS_PER_ROUND,
             round_s=ROUND_S,
             away_s_max=AWAY_S,
@@ -54,7 +58,7 @@ def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(tmp_path: Path) -
         left = [remains_of(node, network) for node in nodes]
         complaints = [complaint for node in nodes for complaint in complaints_of(node)]
 
-    report(storm, raged_s - started_s, equal_s - last_s)
+    report(storm, tell, raged_s - started_s, equal_s - last_s)
     assert len(storm.kills) == len(storm.returns) == KILLS
     assert all(storm.phases().values()), storm.phases()
     assert complaints == []
@@ -70,15 +74,15 @@ def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(tmp_path: Path) -
     assert max(one.heard_s for one in storm.returns) <= HEARD_WITHIN_S
 
 
-def report(storm: Storm, raged_s: float, equal_s: float) -> None:
+def report(storm: Storm, tell: Tell, raged_s: float, equal_s: float) -> None:
     hit = Counter(phase for kill in storm.kills for phase in kill.death.tasks)
     heard = sorted(one.heard_s for one in storm.returns)
     serving = sorted(one.serving_s for one in storm.returns)
     unwritten = sum(kill.death.unwritten > 0 for kill in storm.kills)
     torn = sum(kill.death.torn for kill in storm.kills)
-    print(f"{len(storm.requests)} tasks and {len(storm.kills)} kills in {raged_s:.0f} s")
-    print(f"kills by phase, each once: {storm.phases()}; with all they hit: {dict(hit)}")
-    print(f"kills between journal and database: {unwritten}; in a journal write: {torn}")
-    print(f"serving {serving[len(serving) // 2]:.1f} s after launch, at most {serving[-1]:.1f} s")
-    print(f"heard {heard[len(heard) // 2]:.1f} s after launch, at most {heard[-1]:.1f} s")
-    print(f"all final and equal {equal_s:.1f} s after the last restart")
+    tell(f"{len(storm.requests)} tasks and {len(storm.kills)} kills in {raged_s:.0f} s")
+    tell(f"kills by phase, each once: {storm.phases()}; with all they hit: {dict(hit)}")
+    tell(f"kills between journal and database: {unwritten}; in a journal write: {torn}")
+    tell(f"serving {serving[len(serving) // 2]:.1f} s after launch, at most {serving[-1]:.1f} s")
+    tell(f"heard {heard[len(heard) // 2]:.1f} s after launch, at most {heard[-1]:.1f} s")
+    tell(f"all final and equal {equal_s:.1f} s after the last restart")
