@@ -103,6 +103,20 @@ def read_blobs(data: bytes, *, count_max: int, bytes_max: int) -> list[bytes]:
     return [reader.blob("item", 1, bytes_max) for _ in range(reader.array("items", 0, count_max))]
 
 
+def pack_taken(count: int) -> bytes:
+    """Answer a push: how many of the records were news."""
+    return pack(count)
+
+
+def read_taken(data: bytes, *, pushed: int) -> int:
+    """Read what `pack_taken` wrote.
+
+    Raises:
+        Malformed: Not a number of at most so many records as were pushed.
+    """
+    return Reader(data).uint("taken", pushed)
+
+
 def pack_board(*, digest: Digest, records: int, rows: Sequence[tuple[Standing, str]]) -> bytes:
     """Answer with our leaderboard and the nicknames we know."""
     return pack(

@@ -161,13 +161,22 @@ class Sync:
             while True:
                 self._news = trio.Event()
                 waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
-                session = self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
+                session = None
+                if self._loop.takes_records:  # else what peers have could not be kept
+                    session = self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
                 if session is not None:
                     await self._run_session(session)
                     continue
                 wait_s = (self._planner.look_at_ms(_now_ms()) - _now_ms()) / 1_000
                 with trio.move_on_after(min(wait_s, LOOK_S)):
                     await self._news.wait()
+
+    def _next_session(self) -> Session | None:
+        """Return what to begin now; a node that can store nothing only answers."""
+        if not self._loop.takes_records:
+            return None
+        waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
+        return self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
 
     async def _run_session(self, session: Session) -> None:
         self._running = SyncSession(
@@ -197,9 +206,10 @@ class Sync:
             logger.info("sync with %s: %s", session.peer, moved)
         if outcome is Outcome.WRONG:
             await self._hang_up(session.peer)
-        elif outcome is not Outcome.FAILED and session.is_full:
+        elif outcome in (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED) and session.is_full:
             self.completed += 1
-            self._level_with, self._level_s = session.peer, trio.current_time()
+            if outcome is not Outcome.REFUSED:
+                self._level_with, self._level_s = session.peer, trio.current_time()
             await self._allow_signing()
 
     async def _tell_progress(self, running: SyncSession) -> None:
@@ -228,6 +238,8 @@ class Sync:
     async def _greet(self, peer_id: PeerId, greeting: object) -> None:
         """Tell a new peer who is here, and hear the same from it."""
         try:
+            if self._loop.outage:  # then nothing may be read either
+                return
             await self._loop.tell(PeerJoined(peer_id))
             request = pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
             answer = await self._net().ask(peer_id, self._topics.presence_stream, request)

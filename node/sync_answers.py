@@ -6,19 +6,21 @@ refuse for ever. Peers are told only what the journal already holds.
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import trio
 
-from consensus.log import find_record, records_named
+from consensus.log import find_record, has_record, records_named
 from node.core.pace import Buckets
-from node.errors import PeerFailed
+from node.errors import NotStored, PeerFailed
 from node.exchange import (
     COMPARISON_BYTES_MAX,
     RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
     Comparison,
     pack_blobs,
+    pack_taken,
     read_blobs,
     read_comparison,
     read_wanted,
@@ -28,10 +30,12 @@ from node.loop import Loop
 from node.ports import Answerer, Log
 from node.sync_items import SaltedItems, SyncItems
 from protocol.errors import Malformed, ProtocolError
-from protocol.ids import PeerId
+from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
-from protocol.reconcile import Limits, respond
-from protocol.record import Verified
+from protocol.reconcile import Limits, initiate, respond
+from protocol.reconcile_items import Items
+from protocol.reconcile_wire import VERSION
+from protocol.record import Verified, signed_bytes
 from protocol.topics import Topics
 
 T = TypeVar("T")
@@ -42,13 +46,15 @@ LIMITS = Limits(
     ranges_max=16_384,  # derived: more than such a message holds
 )
 FIRST_QUERY_BYTES_MAX = 64  # one fingerprint; answered from the rows, some 30 walks at most
-COMPARISONS_PER_S = 8
-COMPARISONS_BURST = 64
+COMPARISONS_PER_S = 8  # of a peer; a message counts once, and once more for each 16 KiB
+COMPARISONS_BURST = 128
+COMPARISON_PACED_BYTES = 16 * 1_024
 KIB_PER_S = 16 * 1_024  # of records a peer, each way; a guess: what a shared line can spare
 KIB_BURST = 32 * 1_024
 SALTED_EVERY_S = 600.0  # a peer may have the log hashed so often,
 SALTED_GAP_S = 20.0  # and all of them together
 SALTED_PEERS_MAX = 256
+SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
 STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
 
 
@@ -85,6 +91,7 @@ class SyncAnswers:
         self._checks = checks
         self._asked = asked
         self._wrong = wrong
+        self._comparing = trio.CapacityLimiter(1)  # a thread: strangers get no second core
         self._comparisons = Buckets(per_s=COMPARISONS_PER_S, burst=COMPARISONS_BURST)
         self._kib = Buckets(per_s=KIB_PER_S, burst=KIB_BURST)
         self._salted: SaltedItems | None = None
@@ -98,10 +105,16 @@ class SyncAnswers:
             topics.push_stream: self.take,
         }
 
+    def forget(self) -> None:
+        """Give the memory of an old salted comparison back."""
+        latest_s = next(reversed(self._salted_last.values()), 0.0)
+        if self._salted is not None and trio.current_time() - latest_s >= SESSION_S:
+            self._salted = None
+
     async def compare(self, peer_id: PeerId, request: bytes) -> bytes:
         """Answer one message of a comparison."""
         asked = refusing(read_comparison, request)
-        await _paced(self._comparisons, peer_id, 1)
+        await _paced(self._comparisons, peer_id, 1 + len(request) // COMPARISON_PACED_BYTES)
         self._asked(peer_id)
         try:
             return await self._respond(peer_id, asked)
@@ -112,22 +125,23 @@ class SyncAnswers:
         """Answer with records; what the join has dropped meanwhile is left out."""
         salt, names = refusing(read_wanted, request)
         self._asked(peer_id)
-        if salt:
-            found = await self._named_salted(salt, names)
-        else:
-            async with self._loop.settled():
-                found = [
-                    raw
-                    for name in names
-                    for raw in records_named(self._log, name, limit=RECORDS_PER_NAME_MAX)
-                ]
-        answer = pack_blobs(found)
+        record_ids = await self._resolved(salt, names) if salt else []
+        async with self._loop.settled():  # no more is read than is sent
+            found = (find_record(self._log, one) for one in record_ids)
+            named = (
+                raw
+                for name in (() if salt else names)
+                for raw in records_named(self._log, name, limit=RECORDS_PER_NAME_MAX)
+            )
+            answer = pack_blobs(raw for raw in chain(found, named) if raw is not None)
         await _paced(self._kib, peer_id, len(answer) // 1_024 + 1)
         return answer
 
     async def take(self, peer_id: PeerId, request: bytes) -> bytes:
-        """Take in records that a peer found we lack."""
+        """Take in records that a peer found we lack; tell it how many of them we did."""
         self._asked(peer_id)
+        if not self._loop.takes_records:
+            raise PeerFailed("push: nothing can be stored")
         await _paced(self._kib, peer_id, len(request) // 1_024 + 1)
         try:
             raws = read_blobs(
@@ -135,27 +149,35 @@ class SyncAnswers:
                 count_max=RECORDS_PER_REQUEST_MAX,
                 bytes_max=self._network.params.record_bytes_max,
             )
+            news = [raw for raw in raws if not is_stored(self._log, raw)]
             records = await trio.to_thread.run_sync(
-                open_all, raws, self._network, limiter=self._checks
+                open_all, news, self._network, limiter=self._checks
             )
             if any(record.presence is not None for record in records):
                 raise Malformed("push: a presence among the records")
         except ProtocolError as error:
             await self._wrong(peer_id)
             raise PeerFailed(f"push: {error}") from error
-        await tell(self._loop, records, peer_id)
+        try:
+            await tell(self._loop, records, peer_id)
+        except NotStored as error:
+            raise PeerFailed(f"push: {error}") from error
         self.received += len(records)
-        return b""
+        return pack_taken(len(records))
 
     async def _respond(self, peer_id: PeerId, asked: Comparison) -> bytes:
         if asked.salt:
             salted = await self._salted_items(peer_id, asked.salt)
-            return await trio.to_thread.run_sync(respond, salted.items, asked.query, LIMITS)
+            return await self._aside(salted.items, asked.query)
         if len(asked.query) <= FIRST_QUERY_BYTES_MAX:
             async with self._items.in_rows(asked.since_ms) as rows:
+                if asked.query == initiate(rows, equal_at_best=True):
+                    return bytes([VERSION])
                 return respond(rows, asked.query, LIMITS)
-        items = await self._items.in_memory(asked.since_ms)
-        return await trio.to_thread.run_sync(respond, items, asked.query, LIMITS)
+        return await self._aside(await self._items.in_memory(asked.since_ms), asked.query)
+
+    async def _aside(self, items: Items, query: bytes) -> bytes:
+        return await trio.to_thread.run_sync(respond, items, query, LIMITS, limiter=self._comparing)
 
     async def _salted_items(self, peer_id: PeerId, salt: bytes) -> SaltedItems:
         if self._salted is not None and self._salted.salt == salt:
@@ -172,18 +194,24 @@ class SyncAnswers:
         self._salted = await self._items.salted(salt)
         return self._salted
 
-    async def _named_salted(self, salt: bytes, names: Sequence[bytes]) -> list[bytes]:
+    async def _resolved(self, salt: bytes, names: Sequence[bytes]) -> list[RecordId]:
         salted = self._salted
         if salted is None or salted.salt != salt:
             raise PeerFailed("a salt that nobody compared with")
-        record_ids = await trio.to_thread.run_sync(salted.resolve, names)
-        async with self._loop.settled():
-            found = [find_record(self._log, record_id) for record_id in record_ids]
-        return [raw for raw in found if raw is not None]
+        return await trio.to_thread.run_sync(salted.resolve, names, limiter=self._comparing)
+
+
+def is_stored(log: Log, raw: bytes) -> bool:
+    """Answer whether packed bytes are of a record in the log; its signature is not looked at."""
+    return has_record(log, RecordId(sha256(signed_bytes(raw))))
 
 
 async def tell(loop: Loop, records: Sequence[Verified], peer_id: PeerId) -> None:
-    """Hand records over in pieces of few enough statements, and wait until all are written."""
+    """Hand records over in pieces of few enough statements, and wait until all are written.
+
+    Raises:
+        NotStored: There is no room for them, or the disk fails.
+    """
     some: list[Verified] = []
     statements = 0
     for record in records:

@@ -6,7 +6,7 @@ every range of a message costs such walks, so the log is read into memory, 40 by
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
+from itertools import groupby, islice
 
 import trio
 
@@ -19,8 +19,9 @@ from protocol.reconcile_wire import ID_BYTES, Bound
 
 KEYS_PER_SLICE = 20_000  # measured: 30 ms of the loop
 FRESH_ITEMS_MAX = 4_000  # so few are read anew for every message
-SNAPSHOT_AGE_S = 10.0  # what came since is found next time
-SNAPSHOT_REST = 20.0  # an old snapshot is kept so many times as long as it took to read
+SNAPSHOT_AGE_S = 2.0  # what came since is found next time
+SNAPSHOT_REST = 20.0  # an old snapshot is kept so many times as long as it took to read,
+FORGOTTEN_S = 60.0  # and given up when nobody has asked for it for so long
 _MOMENT_BYTES = 8
 
 
@@ -56,7 +57,13 @@ class SyncItems:
         self._log = log
         self._building = trio.Lock()
         self._snapshot = PackedItems(b"")
-        self._fresh_until_s = 0.0
+        self._fresh_until_s = self._used_s = 0.0
+
+    def forget(self) -> None:
+        """Give the memory of an old snapshot back."""
+        if self._snapshot.size and trio.current_time() - self._used_s >= FORGOTTEN_S:
+            self._snapshot = PackedItems(b"")
+            self._fresh_until_s = 0.0
 
     @asynccontextmanager
     async def in_rows(self, since_ms: int) -> AsyncIterator[Items]:
@@ -77,6 +84,7 @@ class SyncItems:
                 self._snapshot = await trio.to_thread.run_sync(lambda: PackedItems(b"".join(keys)))
                 took_s = trio.current_time() - begun_s
                 self._fresh_until_s = begun_s + max(SNAPSHOT_AGE_S, SNAPSHOT_REST * took_s)
+            self._used_s = trio.current_time()
         return self._snapshot.since(Bound(since_ms, b""))
 
     async def salted(self, salt: bytes) -> SaltedItems:
@@ -98,11 +106,10 @@ class SyncItems:
 
 def _salted(salt: bytes, slices: Sequence[bytes]) -> bytes:
     """Lay out (created_ms, hashed id, id) ascending; moments stay in order, ids do not."""
-    rows = sorted(
-        keys[at : at + _MOMENT_BYTES]
-        + sha256(salt, keys[at + _MOMENT_BYTES : at + KEY_BYTES])
-        + keys[at + _MOMENT_BYTES : at + KEY_BYTES]
-        for keys in slices
-        for at in range(0, len(keys), KEY_BYTES)
-    )
-    return b"".join(rows)
+    keys = (some[at : at + KEY_BYTES] for some in slices for at in range(0, len(some), KEY_BYTES))
+    laid = bytearray()
+    for moment, same in groupby(keys, lambda key: key[:_MOMENT_BYTES]):
+        ids = (key[_MOMENT_BYTES:] for key in same)
+        for hashed, record_id in sorted((sha256(salt, one), one) for one in ids):
+            laid += moment + hashed + record_id
+    return bytes(laid)

@@ -11,7 +11,6 @@ One message costs us no more than its length, our frame and one walk over our it
 ends after `ROUNDS_MAX`; what remains then is found by the next session, once these records moved.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +39,7 @@ ROUNDS_MAX: Final = 32  # derived: with our frame a million ids each way
 
 _SPLIT_WAYS: Final = 16  # the reference's; so are the limit of a list, below, and the reserve
 _LISTED_MAX: Final = 2 * _SPLIT_WAYS - 1
+_READ_TOGETHER: Final = 1_000  # items at once: a peer may list nothing where we have millions
 _FRAME_RESERVE_BYTES: Final = 200  # what may follow the check: two bounds, an id, a fingerprint
 
 
@@ -52,11 +52,14 @@ class Limits:
             tests only.
         message_bytes_max: Of a message we read; no more than a 32nd of it are ids.
         ranges_max: In a message we read.
+        have_max: How many ids of ours one step names; None is no limit. A peer with nothing lacks
+            all we have.
     """
 
     frame_bytes_max: int | None = FRAME_BYTES
     message_bytes_max: int = MESSAGE_BYTES_MAX
     ranges_max: int = RANGES_MAX
+    have_max: int | None = None
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -71,11 +74,13 @@ class Step:
         have: Ids that we have and the peer lacks, each once; later steps may repeat some.
         need: Ids that the peer says it has. We lack them, unless it put them in the wrong range;
             each once, later steps may repeat some.
+        unnamed: How many more we have that the peer lacks; the limit kept them out of `have`.
     """
 
     query: bytes | None
     have: tuple[bytes, ...]
     need: tuple[bytes, ...]
+    unnamed: int = 0
 
 
 def initiate(items: Items, *, equal_at_best: bool = False) -> bytes:
@@ -101,10 +106,12 @@ def proceed(items: Items, answer: bytes, limits: Limits = DEFAULT_LIMITS) -> Ste
     Raises:
         Malformed: It is no answer within the limits, or of another version.
     """
-    found = _Found()
+    found = _Found(limits.have_max)
     query = _compare(items, _read(answer, limits), limits, found)
     is_done = query == bytes([VERSION])
-    return Step(None if is_done else query, tuple(found.have), tuple(found.need))
+    return Step(
+        None if is_done else query, tuple(found.have), tuple(found.need), unnamed=found.unnamed
+    )
 
 
 def respond(items: Items, query: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -121,20 +128,29 @@ def respond(items: Items, query: bytes, limits: Limits = DEFAULT_LIMITS) -> byte
 class _Found:
     """What an initiator learns from one message, in order."""
 
-    __slots__ = ("have", "need")
+    __slots__ = ("_have_max", "have", "need", "unnamed")
 
-    def __init__(self) -> None:
+    def __init__(self, have_max: int | None) -> None:
+        self._have_max = UINT64_MAX if have_max is None else have_max
         self.have: list[bytes] = []
         self.need: dict[bytes, None] = {}
+        self.unnamed = 0
 
-    def compare(self, ours: Sequence[Item], theirs: list[bytes]) -> None:
-        """Compare two complete lists of one range."""
+    def compare(self, items: Items, start: int, end: int, theirs: list[bytes]) -> None:
+        """Compare two complete lists of one range, ours between two places."""
         unmatched = dict.fromkeys(theirs)
-        for item in ours:
-            if item.record_id in unmatched:
-                del unmatched[item.record_id]
-            else:
-                self.have.append(item.record_id)
+        for at in range(start, end, _READ_TOGETHER):
+            upto = min(at + _READ_TOGETHER, end)
+            if not unmatched and len(self.have) >= self._have_max:
+                self.unnamed += end - at
+                break
+            for item in items.between(at, upto):
+                if item.record_id in unmatched:
+                    del unmatched[item.record_id]
+                elif len(self.have) < self._have_max:
+                    self.have.append(item.record_id)
+                else:
+                    self.unnamed += 1
         self.need |= unmatched
 
 
@@ -179,7 +195,7 @@ def _compare(items: Items, ranges: list[Range], limits: Limits, found: _Found | 
             skipped, written = None, end
         else:
             if mode == Mode.ID_LIST and found is not None:
-                found.compare(items.between(lower, end), ids_in(payload))
+                found.compare(items, lower, end, ids_in(payload))
             skipped = upper
         lower = end
     return out.message()
