@@ -43,35 +43,40 @@ class MarketState:
 
 
 @dataclass(slots=True)
-class _Heard:
+class Heard:
     """All statements of a log, by what they name: the evidence."""
 
     tasks: dict[TaskId, SubmittedTask] = field(default_factory=dict)
+    retries: dict[bytes, list[SubmittedTask]] = field(default_factory=dict)  # by what they retry
     juries: dict[_Slot, list[Jury]] = field(default_factory=dict)
     commits: dict[_Sealed, None] = field(default_factory=dict)
     openings: dict[_Sealed, Result] = field(default_factory=dict)
     profiles: dict[PublicKey, Profile] = field(default_factory=dict)
 
     def juries_of(self, task_id: TaskId, author: PublicKey) -> list[Jury]:
+        """Return the juries this author signed for the task."""
         return self.juries.get((task_id, author), [])
 
     def find_opening(
         self, task_id: TaskId, juror: PublicKey, commitment: Commitment
     ) -> Result | None:
+        """Return what the juror revealed to open this commitment."""
         return self.openings.get((task_id, juror, commitment))
 
     def has_commit(self, task_id: TaskId, juror: PublicKey, commitment: Commitment) -> bool:
+        """Answer whether the juror itself committed to this."""
         return (task_id, juror, commitment) in self.commits
 
     def has_retry(self, task: SubmittedTask) -> bool:
-        return any(is_retry(other, task) for other in self.tasks.values())
+        """Answer whether the submitter validly tried the task again."""
+        # A retry names what it retries, so nothing else can be one.
+        return any(is_retry(other, task) for other in self.retries.get(task.task_id, ()))
 
 
 def replay(records: Iterable[Record], network: Network) -> MarketState:
     """Recount everything from all records, given in any order, repeated or not."""
-    by_id = {record.record_id: record for record in records}
-    kept = _kept(list(by_id.values()))
-    heard = _hear(kept, network)
+    kept = kept_of(records)
+    heard = hear(kept, network)
     verdicts: dict[TaskId, Verdict] = {}
     pairs: dict[Pair, list[int]] = {}
     faults: dict[PublicKey, int] = {}
@@ -101,11 +106,11 @@ def replay(records: Iterable[Record], network: Network) -> MarketState:
     )
 
 
-def _kept(records: list[Record]) -> list[Record]:
-    """Leave out the juries that the join drops, and sort the rest by id."""
+def kept_of(records: Iterable[Record]) -> list[Record]:
+    """Leave out repetitions and the juries that the join drops, and sort the rest by id."""
     slots: dict[_Slot, dict[Digest, list[Record]]] = {}
     kept: list[Record] = []
-    for record in records:
+    for record in {record.record_id: record for record in records}.values():
         if record.jury is None:
             kept.append(record)
         else:
@@ -117,8 +122,9 @@ def _kept(records: list[Record]) -> list[Record]:
     return sorted(kept, key=lambda record: record.record_id)
 
 
-def _hear(records: list[Record], network: Network) -> _Heard:
-    heard = _Heard()
+def hear(records: Iterable[Record], network: Network) -> Heard:
+    """Gather what the records of a log say; the join has left out what it drops."""
+    heard = Heard()
     network_id = network.network_id
     best: dict[PublicKey, tuple[int, Digest]] = {}
     for record in sorted(records, key=lambda record: (record.created_ms, record.record_id)):
@@ -130,7 +136,9 @@ def _hear(records: list[Record], network: Network) -> _Heard:
                     submitted = SubmittedTask(
                         task_id, author, statement, record.created_ms, record.record_id
                     )
-                    heard.tasks.setdefault(task_id, submitted)
+                    if task_id not in heard.tasks:
+                        heard.tasks[task_id] = submitted
+                        heard.retries.setdefault(statement.retry_of, []).append(submitted)
                 case Jury(task_id, _):
                     heard.juries.setdefault((task_id, author), []).append(statement)
                 case Commit(task_id, commitment):
