@@ -15,6 +15,7 @@ DEFAULT_LISTEN_PORT = 7460
 DEFAULT_LISTEN = f"/ip4/0.0.0.0/tcp/{DEFAULT_LISTEN_PORT}"
 DEFAULT_TASK_TYPES = ("sentiment", "echo")
 PORT_MAX = 65_535
+DISK_LIMIT_MIB_MIN = 16  # LevelDB keeps some 8 MiB of its own before the first table is merged
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -26,6 +27,7 @@ class Config:
         node_id: Its nickname, and the name of its directory.
         directory: Where it keeps everything.
         key_file: Where its key is; None for the directory.
+        passphrase_file: Where the passphrase of its key is; None to ask, if it has one.
         network: Which network it belongs to.
         bootstrap: Full multiaddrs to dial first.
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
@@ -34,11 +36,13 @@ class Config:
         task_types: What it runs, the default type first.
         model: A directory or a hub id; None for the embedded model.
         seats: Seats of a task whose user names none.
+        disk_limit_bytes: How large the log may grow; None for no limit.
     """
 
     node_id: str
     directory: Path
     key_file: Path | None
+    passphrase_file: Path | None
     network: Network
     bootstrap: tuple[str, ...]
     listen: tuple[str, ...] | None
@@ -47,6 +51,7 @@ class Config:
     task_types: tuple[str, ...]
     model: str | None
     seats: int
+    disk_limit_bytes: int | None
 
 
 def check_node_id(node_id: str) -> str:
@@ -149,6 +154,19 @@ def check_seats(seats: int, network: Network) -> int:
     if not 1 <= seats <= most or seats % 2 == 0:
         raise UsageError(f"--seats {seats}: need an odd number from 1 to {most}")
     return seats
+
+
+def check_disk_limit(mib: int | None) -> int | None:
+    """Return how many bytes the log may take; None for no limit.
+
+    Raises:
+        UsageError: So little that no log fits.
+    """
+    if mib is None:
+        return None
+    if mib < DISK_LIMIT_MIB_MIN:
+        raise UsageError(f"--disk-limit {mib}: need at least {DISK_LIMIT_MIB_MIN} MiB")
+    return mib << 20
 
 
 def _check_place(option: str, address: str, hosts: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -16,10 +17,12 @@ from bootstrap.peer_book import open_book
 from node.clock import Clock
 from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
 from node.core.effects import Channel
-from node.core.events import CapabilitiesChanged, Listening, Started
+from node.core.events import CapabilitiesChanged, Listening, Room, Started
 from node.core.machine import Machine
+from node.core.presences import Presences
 from node.core.settings import Settings
-from node.errors import StartError
+from node.disk import DiskWatch
+from node.errors import SignedElsewhere, StartError, first_of
 from node.exchange import PRESENCES_MAX
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
@@ -30,10 +33,11 @@ from node.names import peer_id_of
 from node.net.host import NetHost
 from node.net.sockets import check_free, read_multiaddr
 from node.ports import Net
-from node.restore import restore
+from node.recovery import Recovery
 from node.rpc.server import serve_rpc
 from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
 from node.store.files import replace_file
+from node.store.halted import advice, end_adoption, is_adopting, note_halt, refuse_halted
 from node.store.open import Store, open_store
 from node.sync import Sync
 from node.work import Work, choose_work
@@ -65,6 +69,7 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
         StoreError: The disk failed.
     """
     work = choose_work(config)  # before the directory is made: a mistyped name leaves nothing
+    refuse_halted(config.directory, node_id=config.node_id)
     key = load_key(config.directory, key_file=config.key_file)
     store = open_store(
         config.directory,
@@ -74,6 +79,14 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
     )
     try:
         await _Node(config, work, key, store, say).run()
+    except BaseExceptionGroup as group:
+        halted, _ = group.split(SignedElsewhere)
+        if halted is None:
+            raise
+        reason = str(first_of(halted))
+        with suppress(OSError):  # a full disk: the next start meets the same record again
+            note_halt(config.directory, reason)
+        raise SignedElsewhere(f"{reason}; {advice(config.node_id)}") from group
     finally:
         store.close()
 
@@ -97,17 +110,7 @@ class _Node:
         self._capable = trio.Event()
         network = config.network
         self._topics = topics_of(network.network_id)
-        newest_ms = restore(store.log, store.journal_entries, network)
-        self._machine = Machine(
-            signer=key.signer,
-            network=network,
-            rows=store.log,
-            dice=os.urandom,
-            settings=Settings(default_seats=config.seats),
-            alias=config.node_id,
-            agent=f"aimarket/{VERSION}",
-            last_created_ms=newest_ms,
-        )
+        recovery = Recovery(store=store, network=network, make=self._make_machine)
         self._clock = Clock()
         self._inference = InferenceService(
             task_types=work.task_types,
@@ -119,13 +122,15 @@ class _Node:
             changed=self._note_capable,
         )
         self._loop = Loop(
-            machine=self._machine,
+            machine=recovery.begin(),
             log=store.log,
             journal=store.journal,
             publish=self._publish,
             inference=self._inference,
             clock=self._clock,
             differs=self._note_difference,
+            recovery=recovery,
+            adopted=self._note_adopted,
         )
         self._sync = Sync(
             loop=self._loop,
@@ -133,11 +138,11 @@ class _Node:
             net=lambda: self._net,
             network=network,
             topics=self._topics,
-            live_presences=lambda: self._machine.live_presences(
+            live_presences=lambda: self._loop.machine.live_presences(
                 self._clock.now(), most=PRESENCES_MAX
             ),
             signing_allowed=key.fresh,
-            torn=store.torn,
+            torn=store.torn and not self._loop.machine.adopts,
         )
         answerers = self._sync.answerers()
         answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
@@ -154,7 +159,6 @@ class _Node:
         self._joiner = self._open_joiner()
         self._market = NodeMarket(
             Doors(
-                machine=self._machine,
                 loop=self._loop,
                 log=store.log,
                 net=self._net,
@@ -182,6 +186,7 @@ class _Node:
                 await nursery.start(self._inference.run)
                 nursery.start_soon(self._tell_capabilities)
                 nursery.start_soon(self._learn_addresses)
+                nursery.start_soon(self._watch_disk)
                 await self._loop.tell(Listening(self._net.addresses()))
                 await nursery.start(self._joiner.run)
                 rpc = await nursery.start(self._serve_rpc)
@@ -196,6 +201,21 @@ class _Node:
                 finally:
                     remove_rpc_file(self._config.directory / FILE_NAME, rpc)
                 nursery.cancel_scope.cancel()
+
+    def _make_machine(self, newest_ms: int, presences: Presences | None) -> Machine:
+        config = self._config
+        return Machine(
+            signer=self._key.signer,
+            network=config.network,
+            rows=self._store.log,
+            dice=os.urandom,
+            settings=Settings(default_seats=config.seats),
+            alias=config.node_id,
+            agent=f"aimarket/{VERSION}",
+            last_created_ms=newest_ms,
+            adopts=is_adopting(config.directory),
+            presences=presences,
+        )
 
     def _open_joiner(self) -> Joiner:
         path = self._config.directory / PEER_BOOK_NAME
@@ -247,6 +267,10 @@ class _Node:
     def _note_difference(self, author: PublicKey) -> None:
         self._sync.differs(author)
 
+    def _note_adopted(self) -> None:
+        end_adoption(self._config.directory)
+        logger.info("what this key said elsewhere is taken in; signing again")
+
     def _note_capable(self) -> None:
         self._capable.set()
 
@@ -260,10 +284,23 @@ class _Node:
         """Remember where live authors say they can be dialled."""
         while True:
             await trio.sleep(LEARN_EVERY_S)
-            live = list(self._machine.presences.live(self._clock.now().ms).items())
+            live = list(self._loop.machine.presences.live(self._clock.now().ms).items())
             for author, heard in random.sample(live, min(len(live), LEARN_AUTHORS_MAX)):
                 if heard.presence is not None:
                     self._joiner.learn(peer_id_of(author), heard.presence.addresses)
+
+    async def _watch_disk(self) -> None:
+        await DiskWatch(
+            self._config.directory,
+            limit_bytes=self._config.disk_limit_bytes,
+            room=self._note_room,
+            no_space=self._loop.suspend,
+        ).run()
+
+    async def _note_room(self, is_full: bool) -> None:
+        if is_full:
+            logger.warning("behind: 90 % of the disk limit is used; nothing foreign is stored")
+        await self._loop.tell(Room(is_full))
 
     async def _serve_rpc(self, *, task_status: "TaskStatus[RpcFile]") -> None:
         config, token = self._config, new_token()

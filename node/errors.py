@@ -11,7 +11,9 @@ MarketError (protocol.errors)
 │   ├── DialFailed
 │   └── PeerFailed
 ├── StoreError             the disk's fault: nothing more may be signed
-│   └── StoreDamaged
+│   ├── StoreDamaged
+│   └── JournalLost        nobody knows what the journal holds; the process must end
+├── NotStored              records were not taken in: no room, or the disk fails; later they are
 └── InferenceFailed        no answer came from the model; nobody commits, a stand-by steps in
 """
 
@@ -82,5 +84,20 @@ class StoreDamaged(StoreError):
     """What the disk holds is not what was written."""
 
 
+class JournalLost(StoreError):
+    """Nobody knows where the journal ends on the disk; the process must end and start anew."""
+
+
+class NotStored(MarketError):
+    """Records were not taken in: there is no room, or the disk fails; another time they may be."""
+
+
 class InferenceFailed(MarketError):
     """No answer came from the model: it crashed, is not loaded, or gave no number."""
+
+
+def first_of(group: BaseException) -> BaseException:
+    """Return the first single error of nested groups; an error that is none is its own first."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

@@ -2,18 +2,21 @@
 
 Events that wait are taken together, so that a busy node pays for one journal sync and one database
 write where an idle one pays for each event. Nothing is published or answered before both are done.
+
+When the disk refuses a write, nobody knows how much of the machine's mind it holds. So the machine
+is dropped and everything new is refused, until one can be made again from what is on the disk.
 """
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import TYPE_CHECKING
 
 import trio
 
 from node.clock import Clock
 from node.core.effects import (
+    Adopted,
     Append,
     Channel,
     Differs,
@@ -42,8 +45,19 @@ from node.core.events import (
     Woke,
 )
 from node.core.machine import Machine
-from node.errors import InferenceFailed, RequestRefused, SignedElsewhere
+from node.errors import (
+    InferenceFailed,
+    JournalLost,
+    NotStored,
+    RequestRefused,
+    SignedElsewhere,
+    StoreDamaged,
+    StoreError,
+)
+from node.inbox import Inbox
 from node.ports import Inference, Log, Relay, SigningJournal
+from node.recovery import Recovery
+from node.waiters import Outcome, Waiters
 from protocol.ids import PeerId, PublicKey, TaskId
 from protocol.record import Verified
 from protocol.statements import Capability, Result
@@ -53,21 +67,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVENTS_WAITING_MAX = 1_024
-EVENTS_TOGETHER_MAX = 256
-STATEMENTS_TOGETHER_MAX = 2_048  # of one step: some 50 ms of judging
+RETRY_S = 1.0  # between two looks at a disk that failed
 
 Publisher = Callable[[Channel, bytes], Awaitable[None]]
-
-
-class _Waiter:
-    """Somebody who waits for the machine's word."""
-
-    __slots__ = ("done", "outcome")
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.outcome: Word | TaskId | RequestRefused | None = None
 
 
 class Loop:
@@ -87,6 +89,8 @@ class Loop:
         inference: Inference,
         clock: Clock,
         differs: Callable[[PublicKey], None] = lambda author: None,
+        recovery: Recovery | None = None,
+        adopted: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = machine
         self._log = log
@@ -95,9 +99,12 @@ class Loop:
         self._inference = inference
         self._clock = clock
         self._differs = differs
-        self._send, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
-        self._tokens = count(1)
-        self._waiters: dict[Token, _Waiter] = {}
+        self._recovery = recovery
+        self._adopted = adopted
+        self._outage = ""
+        self._suspicion = ""
+        self._inbox = Inbox()
+        self._waiters = Waiters()
         self._wake_ms: int | None = None
         self._busy = trio.Lock()  # held while a step is being done
         self._stopped = False
@@ -109,15 +116,36 @@ class Loop:
 
         Raises:
             SignedElsewhere: A record of our key was met that we did not sign.
-            StoreError: The disk failed; the state must be read anew before anything is signed.
+            JournalLost: Nobody knows what the journal holds.
+            StoreDamaged: The disk holds something else than was written.
+            StoreError: The disk failed, and there is nothing to recover with.
         """
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
-                events = await self._next_events()
-                async with self._busy:
-                    if not self._stopped:
-                        await self._step(events, nursery)
+                events: Sequence[Event] = await self._inbox.take(wake_ms=self._wake_ms)
+                while events:
+                    try:
+                        async with self._busy:
+                            if self._suspicion:
+                                raise StoreError(self._suspicion)
+                            if not self._stopped:
+                                await self._step(events, nursery)
+                        events = []
+                    except (JournalLost, StoreDamaged):
+                        raise
+                    except StoreError as error:
+                        events = await self._sit_out(error)
+
+    @property
+    def outage(self) -> str:
+        """Return why nothing can be written, in words; empty while all is well."""
+        return self._outage
+
+    @property
+    def takes_records(self) -> bool:
+        """Answer whether what peers have would be stored."""
+        return not self._outage and not self.machine.is_behind
 
     async def stop(self) -> None:
         """Let the machine say goodbye; it is told nothing more."""
@@ -125,7 +153,14 @@ class Loop:
             if self._stopped:
                 return
             self._stopped = True
-            await self._step([Stopping()], nursery=None)
+            if not self._outage:
+                await self._step([Stopping()], nursery=None)
+
+    async def suspend(self, reason: str) -> None:
+        """Write nothing more until the disk is found to take it, though no write failed yet."""
+        if not self._outage:
+            self._suspicion = reason
+            await self._inbox.put(Woke())
 
     @asynccontextmanager
     async def settled(self) -> AsyncIterator[None]:
@@ -143,7 +178,7 @@ class Loop:
 
     async def tell(self, event: Event) -> None:
         """Hand the machine an event nobody waits for."""
-        await self._send.send(event)
+        await self._inbox.put(event)
 
     async def submit(
         self, request_id: str, capability: Capability, input_bytes: bytes, seats: int | None
@@ -167,51 +202,43 @@ class Loop:
 
     async def gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
         """Hand over the records of one gossip message and learn what the mesh shall do."""
-        waiter = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
-        return Relay.ACCEPT if waiter.outcome is Word.ACCEPT else Relay.IGNORE
+        word = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
+        return Relay.ACCEPT if word is Word.ACCEPT else Relay.IGNORE
 
     async def fetched(self, records: Sequence[Verified], sender: PeerId) -> None:
-        """Hand over records that came by sync, and wait until they are written."""
-        await self._wait(lambda token: Received(tuple(records), Via.SYNC, sender, token))
+        """Hand over records that came by sync, and wait until they are written.
+
+        Raises:
+            NotStored: The disk fails, or has no room for them.
+        """
+        if self.takes_records:
+            word = await self._wait(lambda token: Received(tuple(records), Via.SYNC, sender, token))
+            if not isinstance(word, RequestRefused):
+                return
+        raise NotStored(self._outage or "the disk limit is reached")
 
     async def presences_gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
         """Hand over gossiped presences and learn what the mesh shall do."""
-        waiter = await self._wait(lambda token: PresencesHeard(tuple(records), sender, token))
-        return Relay.ACCEPT if waiter.outcome is Word.ACCEPT else Relay.IGNORE
+        word = await self._wait(lambda token: PresencesHeard(tuple(records), sender, token))
+        return Relay.ACCEPT if word is Word.ACCEPT else Relay.IGNORE
 
     async def _ask(self, event: Callable[[Token], Event]) -> TaskId:
-        waiter = await self._wait(event)
-        outcome = waiter.outcome
+        outcome = await self._wait(event)
         if isinstance(outcome, RequestRefused):
             raise outcome
         assert isinstance(outcome, bytes), "a question is answered with a task id"
         return outcome
 
-    async def _wait(self, event: Callable[[Token], Event]) -> _Waiter:
-        token = Token(next(self._tokens))
-        waiter = self._waiters[token] = _Waiter()
+    async def _wait(self, event: Callable[[Token], Event]) -> Outcome | None:
+        if self._outage:
+            return self.refusal()
+        token, waiter = self._waiters.enter()
         try:
-            await self._send.send(event(token))
+            await self._inbox.put(event(token))
             await waiter.done.wait()
         finally:
-            self._waiters.pop(token, None)
-        return waiter
-
-    async def _next_events(self) -> list[Event]:
-        timeout_s = float("inf")
-        if self._wake_ms is not None:
-            timeout_s = max(0.0, self._wake_ms / 1_000 - trio.current_time())
-        events: list[Event] = []
-        with trio.move_on_after(timeout_s):
-            events.append(await self._events.receive())
-        weight = sum(map(_weight, events))
-        while events and len(events) < EVENTS_TOGETHER_MAX and weight < STATEMENTS_TOGETHER_MAX:
-            try:
-                events.append(self._events.receive_nowait())
-            except trio.WouldBlock:
-                break
-            weight += _weight(events[-1])
-        return events or [Woke()]
+            self._waiters.leave(token)
+        return waiter.outcome
 
     async def _step(self, events: Sequence[Event], nursery: trio.Nursery | None) -> None:
         """Let the machine see some events, then do all it asks: disk first, the rest after.
@@ -252,35 +279,62 @@ class Loop:
                 if nursery is not None:
                     nursery.start_soon(self._infer, task_id, capability, input_bytes)
             case Relayed(token, word):
-                self._answer(token, word)
+                self._waiters.answer(token, word)
             case Reply(token, task_id):
-                self._answer(token, task_id)
+                self._waiters.answer(token, task_id)
             case Refuse(token, status, code, message):
-                self._answer(token, RequestRefused(status, code, message))
+                self._waiters.answer(token, RequestRefused(status, code, message))
             case Differs(author):
                 self._differs(author)
             case Halt(reason):
                 raise SignedElsewhere(reason)
+            case Adopted():
+                self._adopted()
             case Journal() | Append() | Wake():
                 raise AssertionError("done before")
 
-    def _answer(self, token: Token, outcome: Word | TaskId | RequestRefused) -> None:
-        waiter = self._waiters.get(token)
-        if waiter is not None:
-            waiter.outcome = outcome
-            waiter.done.set()
+    async def _sit_out(self, error: StoreError) -> Sequence[Event]:
+        """Refuse everything until a machine can be made anew; return what it is to be told first.
+
+        Raises:
+            StoreError: There is nothing to recover with, or waiting will not help.
+        """
+        if self._recovery is None:
+            raise error
+        logger.error("read-only: %s; trying again every %g s", error, RETRY_S)
+        self._outage, self._suspicion = str(error), ""
+        self._wake_ms = None
+        self._recovery.drop()
+        while True:
+            await self._refuse_for(RETRY_S)
+            try:
+                async with self._busy:
+                    self.machine = await self._recovery.again(self.machine)
+                break
+            except (JournalLost, StoreDamaged):
+                raise
+            except StoreError as again:
+                self._outage = str(again)
+        logger.info("the disk takes writes again")
+        self._outage = ""
+        return self._inbox.beginning()
+
+    async def _refuse_for(self, seconds: float) -> None:
+        """Answer all who wait, and whoever asks within some time, that nothing can be written."""
+        self._waiters.refuse_all(self.refusal())
+        await self._inbox.drop_for(seconds)
+
+    def refusal(self) -> RequestRefused:
+        """Return what a user is told while nothing can be written."""
+        kept = "what was accepted is kept; try again with the same request id"
+        return RequestRefused(503, "read_only", f"this node cannot write: {self._outage}; {kept}")
 
     async def _infer(self, task_id: TaskId, capability: Capability, input_bytes: bytes) -> None:
         result: Result | None = None
+        machine = self.machine
         try:
             result = await self._inference.infer(capability, input_bytes)
         except InferenceFailed as error:
             logger.warning("no answer for task %s: %s", task_id[:4].hex(), error)
-        await self.tell(Inferred(task_id, result))
-
-
-def _weight(event: Event) -> int:
-    """Return how many statements an event brings."""
-    if isinstance(event, Received):
-        return sum(len(record.statements) for record in event.records)
-    return 0
+        if machine is self.machine:
+            await self.tell(Inferred(task_id, result))

@@ -1,14 +1,15 @@
-"""`aimarket-node`: runs one node in the foreground."""
+"""`aimarket-node`: runs one node in the foreground, or looks after one that stands still."""
 
+import importlib
 import logging
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from node.errors import OperatorError, StoreError
+from node.errors import OperatorError, StoreError, first_of
+from node.operate import Place, at_a_place
 from protocol.errors import MarketError
 
 if TYPE_CHECKING:
@@ -17,27 +18,63 @@ if TYPE_CHECKING:
 
 FAILED_EXIT_CODE = 1
 UNCLEAN_EXIT_CODE = 3
+INTERRUPTED_EXIT_CODE = 130
 
 logger = logging.getLogger(__name__)
 
+# Slow libraries come in with these, so that --help and a mistyped flag answer at once.
+COMMANDS = {
+    "adopt": "node.operate_adopt",
+    "key": "node.operate_key",
+    "repair": "node.operate_store",
+    "verify": "node.operate_store",
+}
 
-@click.command(context_settings={"auto_envvar_prefix": "AIMARKET", "max_content_width": 100})
-@click.option(
-    "--id",
-    "node_id",
-    envvar="AIMARKET_ID",
-    default="node",
-    show_default=True,
-    help="Nickname of this node, and the name of its directory.",
+
+class Program(click.Group):
+    """The commands by name, each loaded when it is called; every failure is one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order in which help shows them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None if there is none of that name."""
+        del ctx
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for and turn what goes wrong into one line and an exit code."""
+        os.umask(0o077)
+        try:
+            return super().invoke(ctx)
+        except OperatorError as error:
+            _leave(str(error), error.exit_code)
+        except StoreError as error:
+            _leave(str(error), UNCLEAN_EXIT_CODE)
+        except MarketError as error:
+            _leave(str(error), FAILED_EXIT_CODE)
+        except KeyboardInterrupt:
+            _leave("interrupted", INTERRUPTED_EXIT_CODE)
+
+
+@click.command(
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={"auto_envvar_prefix": "AIMARKET", "max_content_width": 100},
 )
+@at_a_place
 @click.option(
     "--bootstrap",
     multiple=True,
     metavar="ADDR",
     help="Full multiaddr of a node to join by, as that node prints it; repeatable.",
 )
-@click.option("--home", type=click.Path(path_type=Path), help="Where nodes keep their directories.")
-@click.option("--key", "key_file", type=click.Path(path_type=Path), help="Key file to use.")
 @click.option(
     "--listen",
     multiple=True,
@@ -64,8 +101,13 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--model", metavar="DIR|HUB_ID", help="Classifier to run.  [default: embedded]")
 @click.option("--seats", type=int, default=3, show_default=True, help="Default jurors of a task.")
-@click.option("--network-genesis", metavar="HEX", help="32 hex digits that set a network apart.")
-@click.option("--network-name", help="Name of that network.")
+@click.option(
+    "--disk-limit",
+    "disk_limit_mib",
+    type=int,
+    metavar="MIB",
+    help="How large the log may grow before it takes in nothing foreign.  [default: no limit]",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -82,70 +124,53 @@ logger = logging.getLogger(__name__)
 )
 @click.version_option(package_name="aimarket")
 def main(
-    node_id: str,
+    place: Place,
     bootstrap: tuple[str, ...],
-    home: Path | None,
-    key_file: Path | None,
     listen: tuple[str, ...],
     announce: tuple[str, ...],
     rpc_port: int | None,
     task_types: tuple[str, ...],
     model: str | None,
     seats: int,
-    network_genesis: str | None,
-    network_name: str | None,
+    disk_limit_mib: int | None,
     log_level: str,
     log_format: "LogFormat",
 ) -> None:
     """Run a node of the market: submit to it, and it works for others.
 
     The first node of a network needs no options; it prints the command for the next one. Stop it
-    with Ctrl-C.
+    with Ctrl-C. The commands below look after a node that does not run.
     """
-    os.umask(0o077)
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    try:
-        # Slow libraries come in here, so that --help and a mistyped flag answer at once.
-        from node.config import (
-            DEFAULT_TASK_TYPES,
-            Config,
-            check_announce,
-            check_bootstrap,
-            check_key_file,
-            check_listen,
-            check_node_id,
-            check_rpc_port,
-            check_seats,
-            make_network,
-        )
-        from node.logs import configure_logs
-        from node.rpc.endpoint import state_root
+    from node.config import (
+        DEFAULT_TASK_TYPES,
+        Config,
+        check_announce,
+        check_bootstrap,
+        check_disk_limit,
+        check_listen,
+        check_rpc_port,
+        check_seats,
+    )
+    from node.logs import configure_logs
 
-        network = make_network(name=network_name, genesis=network_genesis)
-        root = home if home is not None else state_root(os.environ)
-        config = Config(
-            node_id=check_node_id(node_id),
-            directory=root / node_id,
-            key_file=check_key_file(key_file),
-            network=network,
-            bootstrap=check_bootstrap(bootstrap),
-            listen=check_listen(listen) or None,
-            announce=check_announce(announce),
-            rpc_port=check_rpc_port(rpc_port),
-            task_types=task_types or DEFAULT_TASK_TYPES,
-            model=model,
-            seats=check_seats(seats, network),
-        )
-        configure_logs(level=log_level, log_format=log_format)
-        _run(config)
-    except OperatorError as error:
-        _leave(str(error), error.exit_code)
-    except StoreError as error:
-        _leave(str(error), UNCLEAN_EXIT_CODE)
-    except MarketError as error:
-        _leave(str(error), FAILED_EXIT_CODE)
-    except KeyboardInterrupt:
-        _leave("interrupted", 130)
+    config = Config(
+        node_id=place.node_id,
+        directory=place.directory,
+        key_file=place.key_file,
+        passphrase_file=place.passphrase_file,
+        network=place.network,
+        bootstrap=check_bootstrap(bootstrap),
+        listen=check_listen(listen) or None,
+        announce=check_announce(announce),
+        rpc_port=check_rpc_port(rpc_port),
+        task_types=task_types or DEFAULT_TASK_TYPES,
+        model=model,
+        seats=check_seats(seats, place.network),
+        disk_limit_bytes=check_disk_limit(disk_limit_mib),
+    )
+    configure_logs(level=log_level, log_format=log_format)
+    _run(config)
 
 
 def _run(config: "Config") -> None:
@@ -159,14 +184,7 @@ def _run(config: "Config") -> None:
         expected, rest = group.split(MarketError)
         if rest is not None or expected is None:
             raise
-        raise _first(expected) from group
-
-
-def _first(group: BaseException) -> BaseException:
-    """Return the first single error of nested groups."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+        raise first_of(expected) from group
 
 
 def _say(line: str) -> None:
@@ -174,7 +192,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _leave(message: str, exit_code: int) -> None:
+def _leave(message: str, exit_code: int) -> NoReturn:
     click.echo(f"aimarket-node: {message}", err=True)
     sys.exit(exit_code)
 

@@ -51,7 +51,6 @@ TEXT_SHOWN_MAX = 70  # of what a user mistyped
 class Doors:
     """What a node is made of, as far as its user can see it."""
 
-    machine: Machine
     loop: Loop
     log: Log
     net: Net
@@ -65,6 +64,11 @@ class Doors:
     has_bootstrap: bool
     default_type: str
     version: str
+
+    @property
+    def machine(self) -> Machine:
+        """Return the node's mind as it is now; after a failure of the disk it is another."""
+        return self.loop.machine
 
 
 class NodeMarket:
@@ -87,6 +91,8 @@ class NodeMarket:
         if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
             limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
             raise RequestRefused(400, "bad_request_id", f"request_id: {len(request_id)}, {limit}")
+        if doors.loop.outage:
+            raise doors.loop.refusal()
         is_known = find_asked(doors.log, request_key(request_id)) is not None
         if not is_known and not doors.machine.outbox.signing:
             waits = self._not_ready(doors.inference.capabilities()) or "its log to be compared"
@@ -184,7 +190,7 @@ class NodeMarket:
             addresses=doors.net.addresses(),
             ready=not waiting,
             waiting=waiting,
-            signing=doors.machine.outbox.signing,
+            signing=doors.machine.outbox.signing and not doors.loop.outage,
             model=self._model_state(),
             capabilities=tuple(capability_text(c) for c in capabilities),
             peers=len(doors.net.peers()),
@@ -192,6 +198,8 @@ class NodeMarket:
             records=record_count(doors.log),
             tasks={STATE_NAMES[s]: count for s, count in task_counts(doors.log).items()},
             state_digest=state_digest(doors.log).hex(),
+            read_only=doors.loop.outage,
+            behind=doors.machine.is_behind,
             inference_queue=doors.machine.worker.load,
             sync=doors.sync.view(),
             counters={**doors.counters(), "records_fetched": doors.sync.fetched},
@@ -241,6 +249,8 @@ class NodeMarket:
 
     def _not_ready(self, capabilities: Sequence[Capability]) -> str:
         doors = self._doors
+        if doors.loop.outage:
+            return f"the disk: {doors.loop.outage}"
         if not capabilities:
             return "the model to load"
         if not doors.machine.outbox.signing:

@@ -215,7 +215,9 @@ class StatusView:
         addresses: Full multiaddrs others can dial.
         ready: Whether it can take part in full.
         waiting: What it waits for, in words; empty when ready.
-        signing: Whether it may sign yet.
+        signing: Whether it may sign now.
+        read_only: Why nothing can be written, in words; empty while all is well.
+        behind: Whether its disk limit is reached, so that nothing foreign is stored.
         model: `starting`, `ready`, `restarting` or `off`, and why.
         capabilities: What it can run now.
         peers: Live connections.
@@ -237,6 +239,8 @@ class StatusView:
     ready: bool
     waiting: str
     signing: bool
+    read_only: str
+    behind: bool
     model: str
     capabilities: tuple[str, ...]
     peers: int

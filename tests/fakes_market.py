@@ -98,6 +98,8 @@ def a_status() -> StatusView:
         ready=True,
         waiting="",
         signing=True,
+        read_only="",
+        behind=False,
         model="ready",
         capabilities=("sentiment cdcd",),
         peers=2,

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from node.errors import StoreDamaged, StoreError
+from node.errors import JournalLost, StoreDamaged, StoreError
 from node.store.files import create_file, one_line, sync_file, sync_folder, write_fully
 from protocol.ids import sha256
 
@@ -33,10 +33,6 @@ FILE_HEAD_BYTES = len(MAGIC) + LINK_BYTES
 ENTRY_HEAD_BYTES = LENGTH_BYTES + LENGTH_CHECK_BYTES + LINK_BYTES
 # A packed record is at most 32 KiB and openings are smaller still; a guess with room to spare.
 PAYLOAD_BYTES_MAX = 1 << 20
-
-
-class JournalLost(StoreError):
-    """Nobody knows where the journal ends on the disk; the process must end and start anew."""
 
 
 class Journal:

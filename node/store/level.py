@@ -54,22 +54,9 @@ class LevelLog:
         try:
             if create:
                 folder.mkdir(mode=FOLDER_MODE)
-            self._db: Any = plyvel.DB(
-                str(folder),
-                create_if_missing=create,
-                error_if_exists=create,
-                paranoid_checks=True,
-                write_buffer_size=WRITE_BUFFER_BYTES,
-                lru_cache_size=CACHE_BYTES_MAX,
-                bloom_filter_bits=BLOOM_BITS_PER_KEY,
-                max_open_files=OPEN_TABLES_MAX,
-            )
-        except plyvel.IOError as error:
-            raise StoreError(f"cannot open {folder}: {one_line(error)}") from error
-        except plyvel.Error as error:
-            raise StoreDamaged(f"{folder} is damaged: {one_line(error)}") from error
         except OSError as error:
             raise StoreError(f"cannot create {folder}: {one_line(error)}") from error
+        self._db: Any = _open(folder, create=create)
         self._read = self._db.get
 
     @property
@@ -161,6 +148,31 @@ class LevelLog:
                 raise failure from error
             self._leaving = Overlay()
 
+    def drop_staged(self) -> None:
+        """Forget what was staged and not written: rows read as they are on the disk."""
+        with self._flushing, self._staging:
+            self._staged, self._leaving = Overlay(), Overlay()
+
+    def reopen(self) -> None:
+        """Close the log and open it again, without what was staged; for its reader's thread.
+
+        After a write that failed, LevelDB takes no other until this is done.
+
+        Raises:
+            StoreDamaged: It is not what was written.
+            StoreError: The disk refuses still; until a later try succeeds, nothing can be read.
+        """
+        with self._flushing:
+            with self._staging:
+                self._staged, self._leaving = Overlay(), Overlay()
+            self._failure = f"{self._folder} is not open"
+            self._db.close()
+            self._db = _Closed()
+            self._read = self._db.get
+            self._db = _open(self._folder)
+            self._read = self._db.get
+            self._failure = None
+
     def close(self) -> None:
         """Close the log; what is staged is dropped, and a second time does nothing."""
         with self._flushing:  # LevelDB must not be closed under a thread that writes
@@ -179,6 +191,38 @@ class LevelLog:
         message = f"cannot {verb} {self._folder}: {one_line(error)}"
         kind = StoreDamaged if isinstance(error, plyvel.CorruptionError) else StoreError
         return kind(message)
+
+
+class _Closed:
+    """Stands for LevelDB while it cannot be opened."""
+
+    def get(self, key: bytes, *_: object, **__: object) -> None:
+        del key
+        raise plyvel.IOError("it is not open")
+
+    def iterator(self, **_: object) -> None:
+        raise plyvel.IOError("it is not open")
+
+    def close(self) -> None:
+        pass
+
+
+def _open(folder: Path, *, create: bool = False) -> Any:
+    try:
+        return plyvel.DB(
+            str(folder),
+            create_if_missing=create,
+            error_if_exists=create,
+            paranoid_checks=True,
+            write_buffer_size=WRITE_BUFFER_BYTES,
+            lru_cache_size=CACHE_BYTES_MAX,
+            bloom_filter_bits=BLOOM_BITS_PER_KEY,
+            max_open_files=OPEN_TABLES_MAX,
+        )
+    except plyvel.IOError as error:
+        raise StoreError(f"cannot open {folder}: {one_line(error)}") from error
+    except plyvel.Error as error:
+        raise StoreDamaged(f"{folder} is damaged: {one_line(error)}") from error
 
 
 def _end_of(prefix: bytes) -> bytes | None:

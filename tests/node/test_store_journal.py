@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.errors import StoreDamaged, StoreError
+from node.errors import JournalLost, StoreDamaged, StoreError
 from node.store.journal import (
     ENTRY_HEAD_BYTES,
     FILE_HEAD_BYTES,
     PAYLOAD_BYTES_MAX,
     Journal,
-    JournalLost,
 )
 
 OWNER = b"network and key"
