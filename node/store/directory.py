@@ -4,6 +4,7 @@ lock           who has it; the lock itself is the kernel's, so a killed process 
 marker         what was begun here; written last, so what it speaks of is all there
 initialising   stands while a store is begun: what lies beside it was never used
 journal, log/  the store
+log.*          what a repair works on or moved aside (node.repair)
 key            the node's key (node.keys)
 """
 
@@ -13,7 +14,7 @@ import json
 import os
 import shutil
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from node.store.files import (
     sync_folder,
 )
 
-FORMAT = 1
+# 1 keeps records and all that follows from them, 2 the sums of the sync as well. Whoever raises it
+# adds a step to node.store.upgrade.
+FORMAT = 2
 LOCK_NAME = "lock"
 MARKER_NAME = "marker"
 INITIALISING_NAME = "initialising"
@@ -36,6 +39,10 @@ JOURNAL_NAME = "journal"
 LOG_NAME = "log"
 # What is read of a lock or a marker; ours have some 200 bytes.
 NOTE_BYTES_MAX = 4_096
+NEVER_SIGN = (
+    "without it nobody knows all that this key said, so it must never sign again: "
+    "begin a node with another --id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class DataDirectory:
 
     def __init__(self, path: Path, *, nickname: str) -> None:
         self.path = path
+        self._nickname = nickname
         make_folder(path)
         self._lock_fd = _lock(path, nickname)
 
@@ -77,31 +85,34 @@ class DataDirectory:
         """Return LevelDB's folder."""
         return self.path / LOG_NAME
 
-    def admit(self, *, network_id: bytes, public_key: bytes) -> bool:
-        """Say whether a store is to be begun here (True) or one of ours is here already.
+    @property
+    def advice(self) -> str:
+        """Return what an operator does about a damaged log."""
+        return f"run `aimarket-node repair --id {self._nickname}`"
+
+    def admit(self, *, network_id: bytes, public_key: bytes) -> Marker | None:
+        """Return the marker of the store that is here, which is ours; None if one is to be begun.
 
         Raises:
-            StartError: The store here is of another network, key or version.
+            StartError: The store here is of another network, key or newer version.
             StoreDamaged: A part of the store is gone, or its marker is not one.
         """
-        marker = read_marker(self.path)
+        try:
+            marker = read_marker(self.path)
+        except StoreDamaged as error:
+            raise StoreDamaged(f"{error}; {self.advice}") from error
         if marker is None:
             self._clear_a_beginning()
-            return True
-        if marker.format > FORMAT:
-            known = f"this program knows format {FORMAT}"
-            raise StartError(f"{self.path} has format {marker.format}, {known}; use a newer one")
-        if marker.network_id != network_id:
-            here, ours = marker.network_id.hex(), network_id.hex()
-            raise StartError(f"{self.path} belongs to network {here}, not to network {ours}")
-        if marker.public_key != public_key:
-            here, ours = marker.public_key.hex(), public_key.hex()
-            raise StartError(f"{self.path} belongs to key {here}, but the key given is {ours}")
-        for part in (self.journal_path, self.log_path, self.log_path / "CURRENT"):
+            return None
+        check_owner(self.path, marker, network_id=network_id, public_key=public_key)
+        used = f"though {self.path} was used before"
+        if not self.journal_path.exists():
+            raise StoreDamaged(f"{self.journal_path} is missing, {used}; put it back; {NEVER_SIGN}")
+        for part in (self.log_path, self.log_path / "CURRENT"):
             if not part.exists():
-                raise StoreDamaged(f"{part} is missing, though {self.path} was used before")
+                raise StoreDamaged(f"{part} is missing, {used}; {self.advice}")
         self._end_beginning()
-        return False
+        return marker
 
     def begin(self) -> None:
         """Note that a store is being begun; what is written from here on was never used.
@@ -121,18 +132,24 @@ class DataDirectory:
         Raises:
             StartError: The disk refuses.
         """
-        fields = {
-            "format": FORMAT,
-            "network_id": network_id.hex(),
-            "public_key": public_key.hex(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        marker = Marker(FORMAT, network_id, public_key, created)
         try:
             sync_folder(self.log_path)
-            replace_file(self.path / MARKER_NAME, json.dumps(fields, indent=1).encode() + b"\n")
         except OSError as error:
             raise StartError(f"cannot write in {self.path}: {one_line(error)}") from error
+        self._write_marker(marker)
         self._end_beginning()
+
+    def mark(self, marker: Marker, *, format: int) -> Marker:
+        """Note that everything here is of a newer version now; return the new marker.
+
+        Raises:
+            StartError: The disk refuses.
+        """
+        newer = replace(marker, format=format)
+        self._write_marker(newer)
+        return newer
 
     def close(self) -> None:
         """Let others have the directory; a second time does nothing."""
@@ -149,7 +166,7 @@ class DataDirectory:
             for part in parts:
                 if os.path.lexists(part):
                     what = f"{part} is there, but {self.path / MARKER_NAME} is not"
-                    raise StartError(f"{what}; put it back, or use another directory")
+                    raise StartError(f"{what}; put it back, or {self.advice}")
             return
         try:
             self.journal_path.unlink(missing_ok=True)
@@ -158,6 +175,18 @@ class DataDirectory:
         except OSError as error:
             raise StartError(f"cannot clear {self.path}: {one_line(error)}") from error
         self._end_beginning()
+
+    def _write_marker(self, marker: Marker) -> None:
+        fields = {
+            "format": marker.format,
+            "network_id": marker.network_id.hex(),
+            "public_key": marker.public_key.hex(),
+            "created": marker.created,
+        }
+        try:
+            replace_file(self.path / MARKER_NAME, json.dumps(fields, indent=1).encode() + b"\n")
+        except OSError as error:
+            raise StartError(f"cannot write in {self.path}: {one_line(error)}") from error
 
     def _end_beginning(self) -> None:
         try:
@@ -185,6 +214,23 @@ def make_folder(path: Path) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if mode & 0o022:
         raise StartError(f"{path} has mode {mode:04o}: others may write in it; use 0700")
+
+
+def check_owner(folder: Path, marker: Marker, *, network_id: bytes, public_key: bytes) -> None:
+    """Let nobody use what was begun by another key, for another network or by a newer program.
+
+    Raises:
+        StartError: It was.
+    """
+    if marker.format > FORMAT:
+        known = f"this program knows format {FORMAT}"
+        raise StartError(f"{folder} has format {marker.format}, {known}; use a newer one")
+    if marker.network_id != network_id:
+        here, ours = marker.network_id.hex(), network_id.hex()
+        raise StartError(f"{folder} belongs to network {here}, not to network {ours}")
+    if marker.public_key != public_key:
+        here, ours = marker.public_key.hex(), public_key.hex()
+        raise StartError(f"{folder} belongs to key {here}, but the key given is {ours}")
 
 
 def read_marker(folder: Path) -> Marker | None:

@@ -32,14 +32,18 @@ class LevelLog:
     """An open log: read and staged by its owner, while another thread may run `flush`.
 
     It takes a lock file of its own in its folder, so a second one on the same folder is refused.
+
+    Once damage was met, every later call raises it again, so that a node ends of it whoever met it:
+    a stranger's request may, and what that raises is taken for the stranger's own fault.
     """
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
+    def __init__(self, folder: Path, *, create: bool = False, advice: str = "") -> None:
         """Open the log in a folder.
 
         Args:
             folder: LevelDB's folder.
             create: Begin an empty log, which must not exist; else it must exist.
+            advice: What an operator does about damage; ends the line that tells of it.
 
         Raises:
             StoreDamaged: It is missing, or it is not what was written.
@@ -51,12 +55,14 @@ class LevelLog:
         self._staged = Overlay()
         self._leaving = Overlay()
         self._failure: str | None = None
+        self._advice = advice
+        self._damage = ""
         try:
             if create:
                 folder.mkdir(mode=FOLDER_MODE)
         except OSError as error:
             raise StoreError(f"cannot create {folder}: {one_line(error)}") from error
-        self._db: Any = _open(folder, create=create)
+        self._db: Any = self._opened(create=create)
         self._read = self._db.get
 
     @property
@@ -101,6 +107,8 @@ class LevelLog:
         stop = _end_of(prefix)
         if stop is not None and after >= stop:
             return iter(())
+        if self._damage:
+            raise StoreDamaged(self._damage)
         start = max(prefix, after)
         try:
             cursor = self._db.iterator(
@@ -130,6 +138,8 @@ class LevelLog:
                 LevelDB writes again only after it is closed and opened.
         """
         with self._flushing:
+            if self._damage:
+                raise StoreDamaged(self._damage)
             if self._failure is not None:
                 raise StoreError(self._failure)
             with self._staging:
@@ -169,7 +179,7 @@ class LevelLog:
             self._db.close()
             self._db = _Closed()
             self._read = self._db.get
-            self._db = _open(self._folder)
+            self._db = self._opened()
             self._read = self._db.get
             self._failure = None
 
@@ -189,8 +199,27 @@ class LevelLog:
 
     def _failed(self, verb: str, error: plyvel.Error) -> StoreError:
         message = f"cannot {verb} {self._folder}: {one_line(error)}"
-        kind = StoreDamaged if isinstance(error, plyvel.CorruptionError) else StoreError
-        return kind(message)
+        if not isinstance(error, plyvel.CorruptionError):
+            return StoreError(message)
+        return self._damaged(message)
+
+    def _damaged(self, message: str) -> StoreDamaged:
+        self._damage = f"{message}; {self._advice}" if self._advice else message
+        self._read = self._refuse
+        return StoreDamaged(self._damage)
+
+    def _refuse(self, *_: object, **__: object) -> None:
+        raise StoreDamaged(self._damage)
+
+    def _opened(self, *, create: bool = False) -> Any:
+        if self._damage:
+            raise StoreDamaged(self._damage)
+        try:
+            return _open(self._folder, create=create)
+        except plyvel.IOError as error:
+            raise StoreError(f"cannot open {self._folder}: {one_line(error)}") from error
+        except plyvel.Error as error:
+            raise self._damaged(f"{self._folder} is damaged: {one_line(error)}") from error
 
 
 class _Closed:
@@ -207,22 +236,17 @@ class _Closed:
         pass
 
 
-def _open(folder: Path, *, create: bool = False) -> Any:
-    try:
-        return plyvel.DB(
-            str(folder),
-            create_if_missing=create,
-            error_if_exists=create,
-            paranoid_checks=True,
-            write_buffer_size=WRITE_BUFFER_BYTES,
-            lru_cache_size=CACHE_BYTES_MAX,
-            bloom_filter_bits=BLOOM_BITS_PER_KEY,
-            max_open_files=OPEN_TABLES_MAX,
-        )
-    except plyvel.IOError as error:
-        raise StoreError(f"cannot open {folder}: {one_line(error)}") from error
-    except plyvel.Error as error:
-        raise StoreDamaged(f"{folder} is damaged: {one_line(error)}") from error
+def _open(folder: Path, *, create: bool) -> Any:
+    return plyvel.DB(
+        str(folder),
+        create_if_missing=create,
+        error_if_exists=create,
+        paranoid_checks=True,
+        write_buffer_size=WRITE_BUFFER_BYTES,
+        lru_cache_size=CACHE_BYTES_MAX,
+        bloom_filter_bits=BLOOM_BITS_PER_KEY,
+        max_open_files=OPEN_TABLES_MAX,
+    )
 
 
 def _end_of(prefix: bytes) -> bytes | None:

@@ -1,13 +1,19 @@
 """Opening what a node keeps on disk: the directory first, so that nobody else opens it too."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.store.directory import DataDirectory
+from consensus.log import record_count
+from node.errors import StoreDamaged
+from node.store.directory import FORMAT, NEVER_SIGN, DataDirectory, Marker
 from node.store.journal import Journal
 from node.store.level import LevelLog
+from node.store.upgrade import Progress, upgrade
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +50,28 @@ class Store:
             stack.callback(self.log.close)
 
 
-def open_store(path: Path, *, network_id: bytes, public_key: bytes, nickname: str) -> Store:
+def open_store(
+    path: Path,
+    *,
+    network_id: bytes,
+    public_key: bytes,
+    nickname: str,
+    progress: Progress = lambda done, total: None,
+) -> Store:
     """Take a data directory and open the store in it; begin one if nothing was begun there.
+
+    What an older program left is brought up to date before this returns.
 
     Args:
         path: The data directory; created if there is none.
         network_id: The network whose records the store holds.
         public_key: The key whose journal the store holds.
         nickname: What a second process on the same directory is told about us.
+        progress: Told how far an upgrade is.
 
     Raises:
-        StartError: The directory is in use, is of another network, key or version, or cannot be
-            used.
+        StartError: The directory is in use, is of another network, key or newer version, or
+            cannot be used.
         StoreDamaged: What was written there is gone or changed.
         StoreError: The disk refuses.
     """
@@ -63,16 +79,45 @@ def open_store(path: Path, *, network_id: bytes, public_key: bytes, nickname: st
     with contextlib.ExitStack() as opened:
         directory = DataDirectory(path, nickname=nickname)
         opened.callback(directory.close)
-        fresh = directory.admit(network_id=network_id, public_key=public_key)
-        if fresh:
+        marker = directory.admit(network_id=network_id, public_key=public_key)
+        if marker is None:
             directory.begin()
             journal = Journal.create(directory.journal_path, owner=owner)
         else:
-            journal = Journal(directory.journal_path, owner=owner)
+            journal = open_journal(directory, owner=owner)
         opened.callback(journal.close)
-        log = LevelLog(directory.log_path, create=fresh)
+        log = LevelLog(directory.log_path, create=marker is None, advice=directory.advice)
         opened.callback(log.close)
-        if fresh:
+        if marker is None:
             directory.complete(network_id=network_id, public_key=public_key)
+        else:
+            _bring_up_to_date(directory, marker, log, progress)
         opened.pop_all()
-    return Store(directory=directory, journal=journal, log=log, fresh=fresh)
+    return Store(directory=directory, journal=journal, log=log, fresh=marker is None)
+
+
+def open_journal(directory: DataDirectory, *, owner: bytes) -> Journal:
+    """Open the journal of a directory that was used before.
+
+    Raises:
+        StoreDamaged: It is not what was written: its key may never sign again.
+        StoreError: The disk refuses.
+    """
+    try:
+        return Journal(directory.journal_path, owner=owner)
+    except StoreDamaged as error:
+        raise StoreDamaged(f"{error}; {NEVER_SIGN}") from error
+
+
+def _bring_up_to_date(
+    directory: DataDirectory, marker: Marker, log: LevelLog, progress: Progress
+) -> None:
+    if marker.format == FORMAT:
+        return
+    begun = marker.format
+    path, count = directory.path, record_count(log)
+    logger.info("upgrading %s from format %d to %d: %d records", path, begun, FORMAT, count)
+    while marker.format < FORMAT:
+        newer = upgrade(log, format=marker.format, progress=progress)
+        marker = directory.mark(marker, format=newer)
+    logger.info("upgraded %s to format %d", path, FORMAT)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from node.errors import StartError, StoreDamaged
-from node.store.directory import DataDirectory, make_folder
+from node.store.directory import FORMAT, DataDirectory, make_folder
 from node.store.open import Store, open_store
 from protocol.errors import MarketError
 
@@ -29,6 +29,10 @@ open_store(Path(sys.argv[1]), network_id=b"n" * 16, public_key=b"k" * 32, nickna
 print("open", flush=True)
 sys.stdin.read()
 """
+
+
+REPAIR = "run `aimarket-node repair --id alice`"
+ADVICE = {"journal": "never sign again", "log": REPAIR, "log/CURRENT": REPAIR}
 
 
 def opened(path: Path, *, network_id: bytes = NETWORK, public_key: bytes = KEY) -> Store:
@@ -149,6 +153,7 @@ def test_open_store__names_the_part_that_is_missing(tmp_path: Path, part: str) -
     message = refusal(path)
 
     assert message.startswith(f"StoreDamaged: {gone} is missing")
+    assert ADVICE[part] in message
     assert not gone.exists()
 
 
@@ -159,8 +164,10 @@ def test_open_store__refuses_a_store_without_its_marker(tmp_path: Path, part: st
     other = path / ("log" if part == "journal" else "journal")
     shutil.rmtree(other) if other.is_dir() else other.unlink()
 
-    assert refusal(path).startswith(f"StartError: {path / part} is there, but ")
+    message = refusal(path)
 
+    assert message.startswith(f"StartError: {path / part} is there, but ")
+    assert message.endswith(f"put it back, or {REPAIR}")
     assert (path / part).exists()
 
 
@@ -182,12 +189,12 @@ def test_open_store__refuses_another_key(tmp_path: Path) -> None:
 
 def test_open_store__refuses_a_newer_format(tmp_path: Path) -> None:
     path = used(tmp_path / "data")
-    remarked(path, format=2)
+    remarked(path, format=FORMAT + 1)
 
     message = refusal(path)
 
     assert message.startswith("StartError: ")
-    assert "has format 2, this program knows format 1" in message
+    assert f"has format {FORMAT + 1}, this program knows format {FORMAT}" in message
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,10 @@ def test_open_store__finds_a_damaged_marker(tmp_path: Path, raw: bytes) -> None:
     path = used(tmp_path / "data")
     (path / "marker").write_bytes(raw)
 
-    assert "StoreDamaged" in refusal(path)
+    message = refusal(path)
+
+    assert message.startswith(f"StoreDamaged: {path / 'marker'} is damaged")
+    assert message.endswith(REPAIR)
 
 
 def test_open_store__finds_a_journal_of_another_directory(tmp_path: Path) -> None:
@@ -311,7 +321,7 @@ def test_read_marker__is_what_a_person_reads(tmp_path: Path) -> None:
     fields = json.loads((used(tmp_path / "data") / "marker").read_text())
 
     assert fields.pop("created").endswith("+00:00")
-    assert fields == {"format": 1, "network_id": NETWORK.hex(), "public_key": KEY.hex()}
+    assert fields == {"format": FORMAT, "network_id": NETWORK.hex(), "public_key": KEY.hex()}
 
 
 def test_open_store__refuses_damage_before_anything_is_signed(tmp_path: Path) -> None:
@@ -321,5 +331,16 @@ def test_open_store__refuses_damage_before_anything_is_signed(tmp_path: Path) ->
     data[-1] ^= 1
     journal.write_bytes(data)
 
-    with pytest.raises(StoreDamaged, match="never sign"):
+    with pytest.raises(StoreDamaged, match="never sign again: begin a node with another --id"):
         opened(path)
+
+
+def test_open_store__says_how_to_go_on__when_the_log_is_damaged(tmp_path: Path) -> None:
+    path = used(tmp_path / "data")
+    (manifest,) = (path / "log").glob("MANIFEST-*")
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+
+    message = refusal(path)
+
+    assert message.startswith(f"StoreDamaged: {path / 'log'} is damaged: ")
+    assert message.endswith(REPAIR)

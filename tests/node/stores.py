@@ -1,0 +1,129 @@
+"""Data directories as real nodes leave them: the rows and the journal of one that did its share."""
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from consensus.incremental import fold
+from consensus.layout import RANGE_SUM
+from consensus.log import record_ids
+from node.store.level import LevelLog
+from node.store.open import Store, open_store
+from protocol.record import Verified, open_record
+from tests.builders import NETWORK, NOON_MS, a_market_day, a_record, a_task, key, retry_of
+from tests.core_world import World
+from tests.fakes_store import MemoryLog
+
+OWNER = "an"
+IS_LONG = os.environ.get("AIMARKET_LONG") == "1"
+RUNS = 100 if IS_LONG else 10  # of each kind of damage
+
+
+@cache
+def a_node() -> tuple[dict[bytes, bytes], tuple[bytes, ...]]:
+    """Return the rows and the journal of a node after a day among four, and much hearsay."""
+    world = World(OWNER, "bo", "cy", "di")
+    world.start()
+    for number in range(4):
+        for name in world.nodes:
+            world.ask(name, f"{number} asked by {name}")
+        world.run(5_000)
+    world.cancel(OWNER, world.ask(OWNER, "given up"))
+    world.run(5_000)
+    node = world.nodes[OWNER]
+    for number in range(30):
+        task = a_task(f"elsewhere {number}", nonce=number)
+        jurors = {"ed": "positive", "flo": "positive", "gus": "negative"}
+        take(node.log, *a_market_day("hal", task, jurors))
+    take(node.log, a_record("hal", retry_of("hal", task), created_ms=NOON_MS))
+    return dict(node.log.scan(b"")), tuple(node.journal)
+
+
+def take(log: MemoryLog | LevelLog, *records: Verified) -> None:
+    log.stage(fold(log, records, NETWORK).changes)
+
+
+def opened(path: Path) -> Store:
+    return open_store(path, network_id=NETWORK.network_id, public_key=key(OWNER), nickname=OWNER)
+
+
+def a_store(path: Path) -> Path:
+    """Write that node's directory, its key included, as it is after a clean stop.
+
+    Half of the rows lie in tables, half in the write-ahead log.
+    """
+    rows, entries = a_node()
+    store = opened(path)
+    store.journal.append(entries)
+    keys = sorted(rows)
+    store.log.stage({row: rows[row] for row in keys[::2]})
+    store.log.flush()
+    store.close()
+    store = opened(path)  # what the write-ahead log held becomes a table
+    for at in range(1, len(keys), 100):
+        store.log.stage({row: rows[row] for row in keys[at : at + 100 : 2]})
+        store.log.flush()
+    store.close()
+    write_key(path)
+    return path
+
+
+def write_key(path: Path) -> None:
+    """Write the key of `OWNER` as a node keeps it."""
+    seed = hashlib.sha256(b"test key " + OWNER.encode()).digest()
+    pem = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    (path / "key").write_bytes(pem)
+    (path / "key").chmod(0o600)
+
+
+def make_older(path: Path) -> None:
+    """Turn a store into one of format 1: without the sums of the sync."""
+    store = opened(path)
+    store.log.stage(dict.fromkeys(key for key, _ in store.log.scan(RANGE_SUM)))
+    store.log.flush()
+    store.close()
+    remark(path, format=1)
+
+
+def remark(path: Path, **fields: object) -> None:
+    """Change what the marker says."""
+    marker = path / "marker"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | fields))
+
+
+def rows_of(path: Path) -> dict[bytes, bytes]:
+    """Return every row of a store that is whole."""
+    store = opened(path)
+    try:
+        return dict(store.log.scan(b""))
+    finally:
+        store.close()
+
+
+def records_in(store: Store) -> dict[bytes, bytes]:
+    """Return the records of an open store by id, each found to be what its id says."""
+    found: dict[bytes, bytes] = {}
+    for _, record_id in record_ids(store.log):
+        raw = store.log.get(b"r" + record_id)
+        assert raw is not None
+        assert open_record(raw, NETWORK).record_id == record_id
+        found[record_id] = raw
+    return found
+
+
+def flip(path: Path, bit: int) -> None:
+    """Flip one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << (bit % 8)
+    path.write_bytes(data)
