@@ -67,4 +67,6 @@ def one_line(error: BaseException) -> str:
     """Put an error into words that fit on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    said = error.args[0] if error.args else ""
+    words = said.decode(errors="replace") if isinstance(said, bytes) else str(error)  # LevelDB's
+    return " ".join(words.split()) or type(error).__name__
