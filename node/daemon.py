@@ -79,14 +79,14 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
     )
     try:
         await _Node(config, work, key, store, say).run()
-    except BaseExceptionGroup as group:
-        halted, _ = group.split(SignedElsewhere)
+    except (SignedElsewhere, BaseExceptionGroup) as error:
+        halted = BaseExceptionGroup("", [error]).subgroup(SignedElsewhere)
         if halted is None:
             raise
         reason = str(first_of(halted))
         with suppress(OSError):  # a full disk: the next start meets the same record again
             note_halt(config.directory, reason)
-        raise SignedElsewhere(f"{reason}; {advice(config.node_id)}") from group
+        raise SignedElsewhere(f"{reason}; {advice(config.node_id)}") from error
     finally:
         store.close()
 
@@ -110,7 +110,12 @@ class _Node:
         self._capable = trio.Event()
         network = config.network
         self._topics = topics_of(network.network_id)
-        recovery = Recovery(store=store, network=network, make=self._make_machine)
+        recovery = Recovery(
+            store=store,
+            network=network,
+            make=self._make_machine,
+            adopts=is_adopting(config.directory),
+        )
         self._clock = Clock()
         self._inference = InferenceService(
             task_types=work.task_types,

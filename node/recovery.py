@@ -7,12 +7,15 @@ from pathlib import Path
 import trio
 
 from node.core.machine import Machine
+from node.core.own import pack_entry
 from node.core.presences import Presences
-from node.errors import StoreError
-from node.restore import restore
+from node.errors import SignedElsewhere, StoreError
+from node.restore import restore, unjournaled
 from node.store.files import create_file, one_line
 from node.store.open import Store
+from protocol.ids import sha256, short
 from protocol.params import Network
+from protocol.record import signed_bytes
 
 PROBE_NAME = "probe"
 # What LevelDB writes when it is opened, and some records more; a guess with room to spare.
@@ -25,7 +28,19 @@ MachineMaker = Callable[[int, Presences | None], Machine]
 class Recovery:
     """Knows the store and how a machine is put together."""
 
-    def __init__(self, *, store: Store, network: Network, make: MachineMaker) -> None:
+    def __init__(
+        self, *, store: Store, network: Network, make: MachineMaker, adopts: bool = False
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            store: What is on the disk.
+            network: Whose records these are.
+            make: Puts a machine together.
+            adopts: Whether the operator's word holds that a journal that knows less than the log
+                is the only one of its key.
+        """
+        self._adopts = adopts
         self._store = store
         self._network = network
         self._make = make
@@ -34,9 +49,18 @@ class Recovery:
         """Make the first machine.
 
         Raises:
+            SignedElsewhere: The log holds words of this key that the journal does not know.
             StoreDamaged: The journal holds what this program never wrote.
             StoreError: The disk refuses.
         """
+        store = self._store
+        strange = unjournaled(store.log, store.journal_entries, self._network)
+        if strange and not self._adopts:
+            first = short(sha256(signed_bytes(strange[0].record)))
+            told = f"{len(strange)} records of this key are in its log, record {first} among them"
+            raise SignedElsewhere(f"{told}, but its journal does not know them")
+        if strange:
+            store.journal.append([pack_entry(entry) for entry in strange])
         return self._make(self._restored_ms(), None)
 
     def drop(self) -> None:

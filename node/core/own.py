@@ -83,6 +83,11 @@ def find_slot(rows: Rows, slot: bytes) -> RecordId | None:
     return None if value is None else RecordId(value)
 
 
+def used_slots(rows: Rows) -> Iterator[tuple[bytes, RecordId]]:
+    """Walk every slot that is used up, ascending, with the record that did."""
+    return ((key[len(_SLOT) :], RecordId(value)) for key, value in rows.scan(_SLOT))
+
+
 def find_asked(rows: Rows, request: bytes) -> Asked | None:
     """Return what a request became."""
     value = rows.get(_REQUEST + request)
@@ -108,6 +113,11 @@ def unopened(rows: Rows) -> Iterator[TaskId]:
 def is_cancelled(rows: Rows, task_id: TaskId) -> bool:
     """Answer whether the user gave this task up."""
     return rows.get(_CANCELLED + task_id) is not None
+
+
+def cancelled(rows: Rows) -> Iterator[TaskId]:
+    """Walk the tasks the user gave up, ascending by id; the journal does not know them."""
+    return (TaskId(key[1:]) for key, _ in rows.scan(_CANCELLED))
 
 
 def cancellation(task_id: TaskId) -> Changes:

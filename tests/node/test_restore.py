@@ -3,9 +3,9 @@
 import pytest
 
 from consensus.log import record_count, record_ids, state_digest
-from node.core.own import Entry, find_asked, find_slot, pack_entry, request_key
+from node.core.own import Entry, find_asked, find_slot, pack_entry, read_entry, request_key
 from node.errors import StoreDamaged
-from node.restore import restore
+from node.restore import restore, unjournaled
 from protocol.params import NetworkParams, network_of
 from tests.builders import NETWORK, NOON_MS, a_record, a_task, key
 from tests.core_world import World
@@ -108,3 +108,20 @@ def test_restore__marks_the_slots_of_a_record_that_the_database_has() -> None:
     restore(log, [pack_entry(Entry(record.raw, (b"one slot", b"two"), (), ()))], NETWORK)
 
     assert find_slot(log, b"two") == record.record_id
+
+
+def test_unjournaled__finds_nothing_where_the_journal_is_whole() -> None:
+    for node in a_day().nodes.values():
+        assert unjournaled(node.log, node.journal, NETWORK) == []
+        assert unjournaled(MemoryLog(), node.journal, NETWORK) == []
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_unjournaled__finds_what_a_journal_lacks_that_was_put_back(kept: int) -> None:
+    node = a_day().nodes["an"]
+    lost = [read_entry(data, NETWORK.params) for data in node.journal[kept:]]
+
+    found = unjournaled(node.log, node.journal[:kept], NETWORK)
+
+    assert sorted(one.record for one in found) == sorted(one.record for one in lost)
+    assert {slot for one in found for slot in one.slots} == {s for one in lost for s in one.slots}
