@@ -1,7 +1,8 @@
 """Lends beds to scenarios, says aloud where the machine cannot, and sums up what was measured."""
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -44,6 +45,20 @@ def wired() -> None:
 def false_clocks() -> None:
     """Ask for libfaketime."""
     _need("" if Path(FAKETIME).exists() else f"libfaketime is not installed: no {FAKETIME}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Lend a folder on a disk of its own that a test can fill: 8 MiB of memory."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    _need(f"no tmpfs can be mounted: {done.stderr.strip()}" if done.returncode else "")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
