@@ -185,8 +185,8 @@ async def test_restart__of_a_killed_process_is_noticed_and_it_relays_again() -> 
             async with bare_process(seed, *listen) as process:
                 for station in (ann, bob):
                     await station.net.dial(process.address)
-                await until(partial(told, ann, 2 * life + 1))
-                await until(partial(told, bob, 2 * life + 1))
+                await until(partial(told, ann, count=2 * life + 1))
+                await until(partial(told, bob, count=2 * life + 1))
                 data = f"life {life}".encode()
                 await ann.net.publish(LOG, data)
                 await until(partial(hears, bob, data), within_s=2)
