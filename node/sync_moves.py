@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import trio
 
 from consensus.log import find_record, has_record
-from node.errors import PeerFailed
+from node.errors import NetError, PeerFailed
 from node.exchange import (
     NAME_BYTES,
     RECORDS_PER_NAME_MAX,
@@ -22,7 +22,7 @@ from node.gate import open_all
 from node.loop import Loop
 from node.ports import Log
 from node.sync_answers import is_stored, tell
-from protocol.errors import Malformed
+from protocol.errors import Malformed, ProtocolError
 from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
 from protocol.record import Verified, signed_bytes
@@ -122,16 +122,22 @@ class Moves:
         self._came = self._missing = 0
 
     async def fetch(self, need: Sequence[bytes]) -> None:
-        """Fetch records; while some are checked and stored, the next are on their way."""
+        """Fetch records; while some are checked and stored, the next are on their way.
+
+        What came is stored, also if the peer fails before the rest did.
+        """
         send, receive = trio.open_memory_channel[list[bytes]](1)
+        failures: list[Exception] = []
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._ask_for, need, send)
+            nursery.start_soon(self._ask_for, need, send, failures)
             async with receive:
                 async for raws in receive:
                     records = await self._open(raws)
                     await tell(self._loop, records, self._peer)
                     self._patience.earn(sum(map(len, raws)))
                     self.progress.fetched += len(raws)
+        for failure in failures:
+            raise failure
 
     def unoffered(self, have: Sequence[bytes]) -> list[bytes]:
         """Return what this session has not pushed yet; comparisons may name an id twice."""
@@ -176,22 +182,32 @@ class Moves:
         return 2 * taken >= len(raws)
 
     async def _ask_for(
-        self, need: Sequence[bytes], send: "trio.MemorySendChannel[list[bytes]]"
+        self,
+        need: Sequence[bytes],
+        send: "trio.MemorySendChannel[list[bytes]]",
+        failures: list[Exception],
     ) -> None:
         async with send:
-            for at in range(0, len(need), RECORDS_PER_REQUEST_MAX):
-                named = need[at : at + RECORDS_PER_REQUEST_MAX]
-                wanted = [one for one in named if self._salt or not self._has(one)]
-                self.progress.expected -= len(named) - len(wanted)  # gossip brought them
-                while wanted:
-                    raws = await self._named(wanted)
-                    if not raws:  # what the peer dropped does not come
-                        self._miss(len(wanted))
-                        break
-                    await send.send(raws)
-                    # What did not fit is asked for again.
-                    came = {self._name_of(raw) for raw in raws}
-                    wanted = [one for one in wanted if one[:NAME_BYTES] not in came]
+            try:
+                for at in range(0, len(need), RECORDS_PER_REQUEST_MAX):
+                    await self._ask_for_page(need[at : at + RECORDS_PER_REQUEST_MAX], send)
+            except (NetError, ProtocolError, trio.TooSlowError) as error:
+                failures.append(error)
+
+    async def _ask_for_page(
+        self, need: Sequence[bytes], send: "trio.MemorySendChannel[list[bytes]]"
+    ) -> None:
+        wanted = [one for one in need if self._salt or not self._has(one)]
+        self.progress.expected -= len(need) - len(wanted)  # gossip brought them
+        while wanted:
+            raws = await self._named(wanted)
+            if not raws:  # what the peer dropped does not come
+                self._miss(len(wanted))
+                return
+            await send.send(raws)
+            # What did not fit is asked for again.
+            came = {self._name_of(raw) for raw in raws}
+            wanted = [one for one in wanted if one[:NAME_BYTES] not in came]
 
     async def _named(self, wanted: Sequence[bytes]) -> list[bytes]:
         request = pack_wanted(self._salt, wanted)

@@ -1,110 +1,22 @@
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
 import trio
 import trio.testing
 
-from consensus.log import has_record, record_ids, state_digest
-from node.core.events import Received, Started, Via
+from consensus.log import record_ids, state_digest
+from node.core.events import Received, Via
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted, read_comparison
 from node.names import peer_id_of
-from node.ports import Answerer, Peer
-from node.sync import Sync
 from protocol.ids import PeerId
 from protocol.reconcile import initiate, proceed, respond
 from protocol.reconcile_items import Item, SortedItems
 from protocol.record import Verified
-from tests.builders import NETWORK, NOON_MS, a_market_day, a_presence, a_profile, a_record, a_task
+from tests.builders import NOON_MS, a_market_day, a_presence, a_profile, a_record, a_task
 from tests.builders import key as key_of
-from tests.node.shell_bench import TOPICS, Bench, a_bench
-
-
-@dataclass
-class FakeNet:
-    """Peers are tables of answerers; asking is a call."""
-
-    name: str
-    others: dict[PeerId, dict[str, Answerer]] = field(default_factory=dict)
-    hung_up: list[PeerId] = field(default_factory=list)
-
-    @property
-    def peer_id(self) -> PeerId:
-        return peer_id_of(key_of(self.name))
-
-    def addresses(self) -> tuple[str, ...]:
-        return ()
-
-    def peers(self) -> tuple[Peer, ...]:
-        return tuple(Peer(p, key_of("x"), "", True, (), True) for p in self.others)
-
-    async def publish(self, topic: str, data: bytes) -> None:
-        raise AssertionError("sync does not gossip")
-
-    async def dial(self, address: str) -> PeerId:
-        raise AssertionError("sync does not dial")
-
-    async def ask(self, peer_id: PeerId, protocol: str, request: bytes) -> bytes:
-        if protocol not in self.others.get(peer_id, {}):
-            raise PeerFailed("no such peer")
-        return await self.others[peer_id][protocol](self.peer_id, request)
-
-    async def hang_up(self, peer_id: PeerId) -> None:
-        self.hung_up.append(peer_id)
-
-
-@dataclass
-class Node:
-    """One node with a sync, not running yet."""
-
-    bench: Bench
-    net: FakeNet
-    sync: Sync
-
-    def holds(self, records: list[Verified]) -> bool:
-        return all(has_record(self.bench.log, record.record_id) for record in records)
-
-
-def a_node(name: str, *, may_sign: bool = True) -> Node:
-    bench, net = a_bench(name), FakeNet(name)
-    machine = bench.loop.machine
-    sync = Sync(
-        loop=bench.loop,
-        log=bench.log,
-        net=lambda: net,
-        network=NETWORK,
-        topics=TOPICS,
-        live_presences=lambda: machine.live_presences(bench.loop._clock.now(), most=9),
-        signing_allowed=may_sign,
-    )
-    return Node(bench, net, sync)
-
-
-def introduce(one: Node, other: Node) -> None:
-    one.net.others[other.net.peer_id] = other.sync.answerers()
-    other.net.others[one.net.peer_id] = one.sync.answerers()
-
-
-@contextmanager
-def patience() -> Iterator[None]:
-    with trio.fail_after(60):
-        yield
-
-
-async def running(nursery: trio.Nursery, *nodes: Node) -> None:
-    for node in nodes:
-        await node.bench.loop.tell(Started())
-        await nursery.start(node.bench.loop.run)
-        await nursery.start(node.sync.run)
-
-
-async def settle(node: Node, records: list[Verified]) -> None:
-    with patience():
-        while not node.holds(records):
-            await trio.testing.wait_all_tasks_blocked(0.01)
+from tests.node.shell_bench import TOPICS
+from tests.node.sync_bench import a_node, introduce, patience, running, settle
 
 
 async def test_run__fetches_what_a_peer_has_until_both_logs_are_equal() -> None:
@@ -221,7 +133,7 @@ async def test_run__lets_a_used_key_sign_when_nobody_came_for_a_while(
 async def test_answer_records__skips_what_it_does_not_hold() -> None:
     alice = a_node("alice")
     known, unknown = a_record("bo", a_profile()), a_record("bo", a_task(), created_ms=NOON_MS + 9)
-    alice.bench.log.stage(alice_fold(alice, known))
+    alice.store([known])
     answerer = alice.sync.answerers()[TOPICS.records_stream]
 
     answer = await answerer(PeerId("x"), pack_wanted(b"", [unknown.record_id, known.record_id]))
@@ -235,12 +147,6 @@ async def test_answerers__refuse_junk() -> None:
     for answerer in alice.sync.answerers().values():
         with pytest.raises(PeerFailed):
             await answerer(PeerId("x"), b"\xc1junk")
-
-
-def alice_fold(node: Node, record: Verified) -> dict[bytes, bytes | None]:
-    from consensus.incremental import fold
-
-    return fold(node.bench.log, [record], NETWORK).changes
 
 
 async def test_answer_records__tells_nobody_what_the_journal_does_not_hold_yet() -> None:
