@@ -30,11 +30,11 @@ def ask_once(node: RealNode, request_id: str) -> str | None:
     return task_id
 
 
-def ask_until_taken(node: RealNode, request_id: str) -> str:
+def ask_until_taken(node: RealNode, request_id: str, *, within_s: float = TAKEN_WITHIN_S) -> str:
     """Submit a task again and again with one request id until it is accepted."""
     return until(
         lambda: ask_once(node, request_id) or "",
-        within_s=TAKEN_WITHIN_S,
+        within_s=within_s,
         what=f"{node.name} takes {request_id!r}",
     )
 
