@@ -2,16 +2,27 @@
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from consensus.log import record_count
-from node.errors import StoreDamaged
-from node.store.directory import FORMAT, NEVER_SIGN, DataDirectory, Marker
+from node.errors import StartError, StoreDamaged, StoreError
+from node.store.directory import (
+    FORMAT,
+    MARKER_NAME,
+    NEVER_SIGN,
+    DataDirectory,
+    Marker,
+    read_marker,
+)
 from node.store.journal import Journal
 from node.store.level import LevelLog
+from node.store.salvage import copy_log
 from node.store.upgrade import Progress, upgrade
+
+COPY_NAME = "log.verifying"  # what is looked at in place of the log
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +105,59 @@ def open_store(
             _bring_up_to_date(directory, marker, log, progress)
         opened.pop_all()
     return Store(directory=directory, journal=journal, log=log, fresh=marker is None)
+
+
+@contextlib.contextmanager
+def looking_at(path: Path, *, network_id: bytes, nickname: str) -> Iterator[tuple[Marker, Store]]:
+    """Lend the store of a node that does not run, to be read only: its log is a copy.
+
+    LevelDB changes its files whenever it is opened; here it changes those of the copy.
+
+    Raises:
+        StartError: The directory is in use, was never used, or is of another network or format.
+        StoreDamaged: What was written there is gone or changed.
+        StoreError: The disk refuses.
+    """
+    if not path.is_dir():
+        raise StartError(f"there is no directory {path}")
+    with contextlib.ExitStack() as opened:
+        directory = DataDirectory(path, nickname=nickname)
+        opened.callback(directory.close)
+        marker = _marker_of(directory)
+        directory.admit(network_id=network_id, public_key=marker.public_key)
+        if marker.format != FORMAT:
+            older = f"{path} has format {marker.format}, this program writes format {FORMAT}"
+            raise StartError(f"{older}; start the node once, then it is brought up to date")
+        journal = open_journal(directory, owner=network_id + marker.public_key)
+        opened.callback(journal.close)
+        copy = path / COPY_NAME
+        opened.callback(_remove, copy)
+        _remove(copy)
+        copy_log(directory.log_path, copy)
+        try:
+            log = LevelLog(copy, advice=directory.advice)
+            opened.callback(log.close)
+            store = Store(directory=directory, journal=journal, log=log, fresh=False)
+            yield marker, store
+        except StoreError as error:
+            message = str(error).replace(str(copy), str(directory.log_path))
+            raise type(error)(message) from error
+
+
+def _marker_of(directory: DataDirectory) -> Marker:
+    try:
+        marker = read_marker(directory.path)
+    except StoreDamaged as error:
+        raise StoreDamaged(f"{error}; {directory.advice}") from error
+    if marker is None:
+        missing = f"{directory.path / MARKER_NAME} is missing"
+        raise StartError(f"{missing}: either nothing was begun there, or {directory.advice}")
+    return marker
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def open_journal(directory: DataDirectory, *, owner: bytes) -> Journal:
