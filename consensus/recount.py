@@ -58,7 +58,7 @@ def _order(kept: Sequence[Record]) -> Told:
 
 
 def _range_sums(kept: Sequence[Record]) -> Told:
-    draft = Draft(_Nothing())
+    draft = Draft(Nothing())
     for record in kept:
         draft.put(layout.order_key(record.created_ms, record.record_id), _PRESENT)
     apply(draft, PLACES, added=[Item(one.created_ms, one.record_id) for one in kept])
@@ -161,12 +161,14 @@ def _totals(state: MarketState) -> Told:
     return {layout.TOTALS: layout.pack_totals(totals)}
 
 
-class _Nothing:
+class Nothing:
     """An empty log."""
 
     def get(self, key: bytes) -> None:
+        """Return None."""
         del key
 
     def scan(self, prefix: bytes, *, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Walk nothing."""
         del prefix, after
         return iter(())

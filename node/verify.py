@@ -11,9 +11,9 @@ from itertools import islice
 
 from consensus import layout
 from consensus.incremental import would_keep
-from consensus.log import find_record, find_task, has_record, record_count
-from consensus.recount import recount
-from consensus.rows import Changes, Rows
+from consensus.log import find_record, find_task, has_record
+from consensus.recount import Nothing, recount
+from consensus.rows import Changes, Draft, Rows
 from node.core.own import cancellation, cancelled, entry_changes, read_entry
 from protocol.errors import ProtocolError
 from protocol.ids import PublicKey
@@ -99,15 +99,23 @@ def verify_store(
     report = Report()
     records = _read_records(rows, network, report, progress)
     report.checked["records"] = len(records)
-    kinds = recount(records, network)
-    for number, (letter, told) in enumerate(kinds, start=1):
+    # What the rows themselves say may be wrong, so it is never asked, only compared.
+    recounted = Draft(Nothing())
+    for number, (letter, told) in enumerate(recount(records, network), start=1):
+        if letter in (layout.RECORD, layout.JURY, layout.TASK):
+            recounted.update(dict(told))
         _compare(rows, letter, told, report)
         progress("kinds of rows", number, len(NAMES))
     for letter in (bytes([one]) for one in range(OWN_LETTERS.stop, 256)):
         if letter not in NAMES:
             for key, _ in islice(rows.scan(letter), 1):
                 report.find(f"a row of no known kind: {key.hex()}")
-    _check_journal(rows, entries, network, public_key, report)
+    mirror = _check_journal(rows, recounted, entries, network, public_key, report)
+    for task_id in cancelled(rows):
+        task = find_task(recounted, task_id)
+        if task is not None and task.author == public_key:
+            mirror |= _written(cancellation(task_id))
+    _check_mirror(rows, mirror, report)
     return report
 
 
@@ -116,7 +124,7 @@ def _read_records(
 ) -> list[Verified]:
     """Open every record, in a few threads; leave out those that are not what their key says."""
     good: list[Verified] = []
-    seen, total = 0, record_count(rows)
+    seen, total = 0, sum(1 for _ in rows.scan(layout.ORDER))
 
     def take(batch: "Future[list[Verified | str]]") -> None:
         nonlocal seen
@@ -178,11 +186,13 @@ def _compare(rows: Rows, letter: bytes, told: dict[bytes, bytes], report: Report
 
 def _check_journal(
     rows: Rows,
+    recounted: Rows,
     entries: Iterable[bytes],
     network: Network,
     public_key: PublicKey,
     report: Report,
-) -> None:
+) -> dict[bytes, bytes]:
+    """Hold each entry against the log; return the rows that mirror the journal."""
     mirror: dict[bytes, bytes] = {}
     late = count = 0
     for number, data in enumerate(entries):
@@ -198,13 +208,14 @@ def _check_journal(
         changes = _written(entry_changes(entry, record.record_id))
         mirror |= changes
         # The journal is written first, so a node that was killed has its end there alone.
-        if not has_record(rows, record.record_id) and would_keep(rows, record, network):
+        is_there = has_record(rows, record.record_id)
+        if not is_there and would_keep(recounted, record, network):
             late += 1
             continue
         if late:
             report.find(f"journal entry {number - late}: its record is missing, later ones are not")
             late = 0
-        if find_record(rows, record.record_id) not in (None, record.raw):
+        if is_there and find_record(rows, record.record_id) != record.raw:
             report.find(f"journal entry {number}: its record is another one in the log")
         for key, value in changes.items():
             if rows.get(key) != value:
@@ -212,18 +223,12 @@ def _check_journal(
     if late:
         report.notes.append(f"the last {late} journal entries go into the log at the next start")
     report.checked["journal entries"] = count
-    _check_mirror(rows, mirror, public_key, report)
+    return mirror
 
 
-def _check_mirror(
-    rows: Rows, mirror: dict[bytes, bytes], public_key: PublicKey, report: Report
-) -> None:
-    """Find rows of our own that speak of nothing in the journal."""
+def _check_mirror(rows: Rows, mirror: dict[bytes, bytes], report: Report) -> None:
+    """Find rows of our own that speak of nothing we said or gave up."""
     count = 0
-    for task_id in cancelled(rows):
-        task = find_task(rows, task_id)
-        if task is not None and task.author == public_key:
-            mirror |= _written(cancellation(task_id))
     for letter in OWN_LETTERS:
         for key, value in rows.scan(bytes([letter])):
             count += 1

@@ -19,7 +19,17 @@ from consensus.log import record_ids
 from node.store.level import LevelLog
 from node.store.open import Store, open_store
 from protocol.record import Verified, open_record
-from tests.builders import NETWORK, NOON_MS, a_market_day, a_record, a_task, key, retry_of
+from tests.builders import (
+    NETWORK,
+    a_jury,
+    a_market_day,
+    a_profile,
+    a_record,
+    a_task,
+    id_of,
+    key,
+    retry_of,
+)
 from tests.core_world import World
 from tests.fakes_store import MemoryLog
 
@@ -44,7 +54,9 @@ def a_node() -> tuple[dict[bytes, bytes], tuple[bytes, ...]]:
         task = a_task(f"elsewhere {number}", nonce=number)
         jurors = {"ed": "positive", "flo": "positive", "gus": "negative"}
         take(node.log, *a_market_day("hal", task, jurors))
-    take(node.log, a_record("hal", retry_of("hal", task), created_ms=NOON_MS))
+    take(node.log, a_record("hal", retry_of("hal", task)), a_record("hal", a_profile("hal")))
+    seats = {"ed": "positive", "flo": "positive"}
+    take(node.log, a_record("hal", a_jury(id_of("hal", task), seats)))  # a second one: void
     return dict(node.log.scan(b"")), tuple(node.journal)
 
 
