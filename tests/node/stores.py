@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from consensus.incremental import fold
-from consensus.layout import RANGE_SUM
-from consensus.log import record_ids
+from consensus.layout import RANGE_SUM, RECORD
+from node.core.own import read_entry
 from node.store.level import LevelLog
-from node.store.open import Store, open_store
+from node.store.open import Store, looking_at, open_store
+from node.verify import Report, verify_store
 from protocol.record import Verified, open_record
 from tests.builders import (
     NETWORK,
@@ -123,19 +124,36 @@ def rows_of(path: Path) -> dict[bytes, bytes]:
         store.close()
 
 
-def records_in(store: Store) -> dict[bytes, bytes]:
-    """Return the records of an open store by id, each found to be what its id says."""
-    found: dict[bytes, bytes] = {}
-    for _, record_id in record_ids(store.log):
-        raw = store.log.get(b"r" + record_id)
-        assert raw is not None
-        assert open_record(raw, NETWORK).record_id == record_id
-        found[record_id] = raw
-    return found
-
-
 def flip(path: Path, bit: int) -> None:
     """Flip one bit of a file."""
     data = bytearray(path.read_bytes())
     data[bit // 8] ^= 1 << (bit % 8)
     path.write_bytes(data)
+
+
+def verified(path: Path) -> Report:
+    """Return what a whole look at a store finds."""
+    with looking_at(path, network_id=NETWORK.network_id, nickname=OWNER) as (_, store):
+        return verify_store(
+            store.log, store.journal_entries, network=NETWORK, public_key=key(OWNER)
+        )
+
+
+def records_of(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the records among some rows, by their keys."""
+    return {row: value for row, value in rows.items() if row.startswith(RECORD)}
+
+
+def own_records() -> dict[bytes, bytes]:
+    """Return what the journal of the node proves it said, by the keys of rows."""
+    raws = [read_entry(data, NETWORK.params).record for data in a_node()[1]]
+    return {RECORD + open_record(raw, NETWORK).record_id: raw for raw in raws}
+
+
+def files_in(path: Path) -> dict[str, bytes]:
+    """Return every file below a folder, the lock aside."""
+    return {
+        str(one.relative_to(path)): one.read_bytes()
+        for one in path.rglob("*")
+        if one.is_file() and one.name != "lock"
+    }

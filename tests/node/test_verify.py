@@ -20,7 +20,16 @@ from node.verify import FINDINGS_MAX, NAMES, Report, verify_store
 from protocol.ids import TaskId
 from tests.builders import NETWORK, a_presence, a_record, a_task, key, raw_record
 from tests.fakes_store import MemoryLog
-from tests.node.stores import OWNER, a_node, a_store, flip, make_older, opened, rows_of
+from tests.node.stores import (
+    OWNER,
+    a_node,
+    a_store,
+    files_in,
+    flip,
+    make_older,
+    opened,
+    rows_of,
+)
 
 PLACE = ("--id", OWNER, "--network-genesis", "01" * 16, "--network-name", "test")
 
@@ -38,14 +47,6 @@ def a_key(rows: dict[bytes, bytes], letter: bytes) -> bytes:
 
 def run(home: Path, command: str, *options: str) -> Result:
     return CliRunner().invoke(main, [command, "--home", str(home), *PLACE, *options])
-
-
-def files_in(path: Path) -> dict[str, bytes]:
-    return {
-        str(one.relative_to(path)): one.read_bytes()
-        for one in path.rglob("*")
-        if one.is_file() and one.name != "lock"
-    }
 
 
 def test_verify_store__finds_nothing_where_all_is_right() -> None:
