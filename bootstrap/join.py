@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 DIALS_MAX = 4  # at once; a dead address must not hold up a live one
 LOOK_MS = 1_000  # between two looks at who is connected
 SAVE_MS = 10_000  # between two writes of the book
+SAVE_FIRST_MS = 1_000  # to the first one, then twice that: many a node is killed when it is young
 REPORT_MS = 5_000  # between two lines that say the same but for the seconds
 TRIALS_MAX = 4_096  # addresses whose failures are remembered: four times what a full book holds
 LAST_SAVE_S = 2.0
@@ -61,7 +62,7 @@ class Joiner:
         own_id: Our own identity, which is never dialled.
         dialer: Opens connections.
         book: What is known; changed in place.
-        save: Stores the bytes of the book; not called more than once in SAVE_MS.
+        save: Stores the bytes of the book; once in SAVE_MS at most, but for the first few times.
         clock_ms: A monotonic clock, for every wait: nobody is out of reach because a clock was set.
         date_ms: The Unix clock, for what the book remembers.
         dice: A number from 0 up to but not including 1.
@@ -188,9 +189,11 @@ class Joiner:
             self._report(line + ending)
 
     async def _save_forever(self) -> None:
+        pause_ms = SAVE_FIRST_MS
         while True:
-            await trio.sleep(SAVE_MS / 1000)
+            await trio.sleep(pause_ms / 1000)
             await self._save_if_changed()
+            pause_ms = min(2 * pause_ms, SAVE_MS)
 
     async def _save_if_changed(self) -> None:
         if self._is_saved:
@@ -198,6 +201,9 @@ class Joiner:
         self._is_saved = True
         try:
             await self._save(self._book.encode())
+        except trio.Cancelled:  # perhaps before anything was written; the last save is not
+            self._is_saved = False
+            raise
         except (OSError, MarketError) as error:
             self._is_saved = False
             logger.warning("cannot save the peer book: %s", error)

@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 PEER_BOOK_NAME = "peers"
 LEARN_EVERY_S = 10.0
+LEARN_FIRST_S = 0.5  # just before the peer book is first saved
 LEARN_AUTHORS_MAX = 64
 GOODBYE_S = 0.5  # for the last presence to reach the wire
 VERSION = version("aimarket")
@@ -287,8 +288,10 @@ class _Node:
 
     async def _learn_addresses(self) -> None:
         """Remember where live authors say they can be dialled."""
+        pause_s = LEARN_FIRST_S
         while True:
-            await trio.sleep(LEARN_EVERY_S)
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LEARN_EVERY_S)
             live = list(self._loop.machine.presences.live(self._clock.now().ms).items())
             for author, heard in random.sample(live, min(len(live), LEARN_AUTHORS_MAX)):
                 if heard.presence is not None:

@@ -170,8 +170,21 @@ async def test_join__saves_at_a_bounded_rate_and_once_more_at_the_end(
             await trio.sleep(1)
         nursery.cancel_scope.cancel()
 
-    assert 9 <= len(scene.saved) <= 11
+    assert 9 <= len(scene.saved) <= 14
     assert len(open_book(scene.saved[-1][1])[0].places()) == 95
+
+
+async def test_join__has_saved_whom_it_met_when_it_is_killed_soon_after_its_start(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(book=PeerBook([address(1)]))
+    scene.dialer.up.add(address(1))
+
+    await run_for(scene.joiner(), 30)
+
+    first_s, book = scene.saved[0]
+    assert first_s < 3
+    assert [place.peer_id for place in open_book(book)[0].places()] == [peer(1)]
 
 
 async def test_join__survives_a_disk_that_does_not_take_the_book(
