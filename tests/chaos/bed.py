@@ -136,7 +136,7 @@ class Bed(Street):
         for node in rest:
             node.launch("--bootstrap", first.address)
         for node in nodes:
-            node.wait_ready()
+            node.wait_serving()
         for node in nodes:
             wait_capable(node, len(nodes) - 1)
 
@@ -210,6 +210,7 @@ def bed(
     tmp_path: Path, rng: Random, *, genesis: str | None = None, delay: Delay | None = None
 ) -> Iterator[Bed]:
     """Lend a bed, and clear it whatever happens."""
+    tmp_path.mkdir(exist_ok=True)
     made = Bed(tmp_path / "home", rng=rng, genesis=genesis, delay=delay)
     try:
         yield made

@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 import httpx
@@ -10,7 +11,7 @@ import httpx
 from node.config import make_network
 from tests.chaos.bed import Bed
 from tests.chaos.oracle import blame_by, complaints_of, faults_of, remains_of
-from tests.loopback.nodes import RealNode, until, wait_equal, wait_final
+from tests.loopback.nodes import RealNode, wait_equal, wait_final
 
 QUIET_S = 3.0  # for so long nobody has anything to add
 QUIET_WITHIN_S = 60.0
@@ -57,23 +58,39 @@ class Load:
             wait_final(node, self.accepted[node.name], within_s=within_s)
 
 
-def wait_quiet(nodes: Sequence[RealNode]) -> None:
-    """Wait until all are equal and stay so, so that a stop cuts nothing short."""
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What nodes came to.
 
-    def is_quiet() -> bool:
-        before = wait_equal(nodes, within_s=QUIET_WITHIN_S)
-        time.sleep(QUIET_S)  # quiet is a span: nothing to wait for but its end
-        return wait_equal(nodes, within_s=QUIET_WITHIN_S) == before
+    Attributes:
+        records: How many each of them holds.
+        equal_s: From the date of the newest record to the moment all held it, and all alike; of
+            no meaning where clocks are wrong.
+    """
 
-    until(is_quiet, within_s=QUIET_WITHIN_S, what="nobody has anything to add")
+    records: int
+    equal_s: float
 
 
-def judge(bed: Bed, load: Load, nodes: Sequence[RealNode]) -> int:
-    """Let nodes come to rest, stop them, and check all that must hold; return the records.
+def wait_quiet(nodes: Sequence[RealNode], *, within_s: float) -> float:
+    """Wait until all are equal and stay so; return since when, Unix seconds."""
+    deadline = time.monotonic() + within_s
+    while True:
+        digest = wait_equal(nodes, within_s=max(0.0, deadline - time.monotonic()))
+        since_s = time.time()
+        time.sleep(QUIET_S)  # quiet is a span: there is nothing to wait for but its end
+        if wait_equal(nodes, within_s=max(0.0, deadline - time.monotonic())) == digest:
+            return since_s
+
+
+def judge(
+    bed: Bed, load: Load, nodes: Sequence[RealNode], *, within_s: float = QUIET_WITHIN_S
+) -> Rest:
+    """Let nodes come to rest, stop them, and check all that must hold.
 
     Tasks count as accepted only by nodes that are among these: others took theirs with them.
     """
-    wait_quiet(nodes)
+    equal_at_s = wait_quiet(nodes, within_s=within_s)
     boards = [node.ask("/leaderboard") for node in nodes]
     assert all(board == boards[0] for board in boards)
     assert {node.name: blame for node in nodes if (blame := blame_by(node))} == {}
@@ -83,4 +100,5 @@ def judge(bed: Bed, load: Load, nodes: Sequence[RealNode]) -> int:
     accepted = [task_id for node in nodes for task_id in load.accepted[node.name]]
     assert faults_of(left, network, accepted=accepted) == []
     assert [words for node in nodes for words in complaints_of(node)] == []
-    return len(left[0].records)
+    newest_ms = max(record.created_ms for record in left[0].records.values())
+    return Rest(len(left[0].records), equal_at_s - newest_ms / 1_000)

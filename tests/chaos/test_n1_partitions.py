@@ -63,6 +63,6 @@ def test_a_partition__heals_into_one_log_and_one_verdict(
             f"cycle {cycle}: {shape} cut {len(cut)} wires for {DOWN_S:g} s, {len(seen)} digests;"
             f" equal {equal_s:.1f} s after the heal, all final {time.monotonic() - healed_s:.1f} s"
         )
-    records = judge(town, load, nodes)
+    rest = judge(town, load, nodes)
 
-    tell(f"{load.count} tasks accepted, {dict(load.refused)} refused, {records} records")
+    tell(f"{load.count} tasks accepted, {dict(load.refused)} refused, {rest.records} records")

@@ -1,0 +1,65 @@
+"""C5: some nodes stand still for a while, as suspended machines do, and go on as if nothing was."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos.bed import Bed, bed
+from tests.chaos.conftest import Tell
+from tests.chaos.load import Load, judge
+from tests.chaos.sizes import is_long, lasting, times
+from tests.loopback.nodes import wait_equal
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.usefixtures("wired"),
+    pytest.mark.timeout(7_200 if is_long() else 240),
+]
+
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace")
+CROWD = NAMES if is_long() else NAMES[:5]
+PAUSED = 2
+PAUSED_S = lasting(small=25, listed=60)  # after 10 to 25 s the others give a silent peer up
+CYCLES = times(small=1, listed=20)  # two runs of ten
+EVERY_S = 0.5
+EQUAL_WITHIN_S = 45.0
+FINAL_WITHIN_S = 60.0
+
+
+@pytest.fixture
+def town(wired: None, tmp_path: Path, rng: Random) -> Iterator[Bed]:
+    with bed(tmp_path, rng) as made:
+        yield made
+
+
+@pytest.mark.chaos_ci
+def test_paused_nodes__go_on_and_become_equal(town: Bed, rng: Random, tell: Tell) -> None:
+    nodes = town.open(*CROWD)
+    load = Load(rng)
+
+    for cycle in range(CYCLES):
+        load.pump(nodes, seconds=2, every_s=0.1)  # so that pauses meet tasks under way
+        still = rng.sample(town.bed_nodes, PAUSED)
+        for node in still:
+            node.pause()
+        awake = [node for node in nodes if node not in still]
+        load.pump(awake, seconds=PAUSED_S, every_s=EVERY_S)
+        undecided = sum(awake[0].count(state) for state in ("open", "seated"))
+        for node in still:
+            node.resume()
+        resumed_s = time.monotonic()
+        wait_equal(nodes, within_s=EQUAL_WITHIN_S)
+        equal_s = time.monotonic() - resumed_s
+        load.wait_final(nodes, within_s=FINAL_WITHIN_S)
+        tell(
+            f"cycle {cycle}: {[node.name for node in still]} still for {PAUSED_S:g} s,"
+            f" {undecided} tasks undecided; equal {equal_s:.1f} s after they went on,"
+            f" all final {time.monotonic() - resumed_s:.1f} s"
+        )
+    assert all(node.status()["peers"] == len(nodes) - 1 for node in nodes)
+    rest = judge(town, load, nodes)
+
+    tell(f"{load.count} tasks accepted, {dict(load.refused)} refused, {rest.records} records")
