@@ -71,7 +71,9 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
     """
     work = choose_work(config)  # before the directory is made: a mistyped name leaves nothing
     refuse_halted(config.directory, node_id=config.node_id)
-    key = load_key(config.directory, key_file=config.key_file)
+    key = load_key(
+        config.directory, key_file=config.key_file, passphrase_file=config.passphrase_file
+    )
     store = open_store(
         config.directory,
         network_id=config.network.network_id,

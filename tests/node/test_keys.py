@@ -165,7 +165,7 @@ def test_load_key__refuses_what_is_not_a_file(tmp_path: Path, kind: str) -> None
 def test_load_key__refuses_an_empty_file(tmp_path: Path) -> None:
     planted(tmp_path, b"")
 
-    assert f"has 0 bytes, a key has 1 to {KEY_FILE_BYTES_MAX}" in refusal(tmp_path)
+    assert f"has 0 bytes, need 1 to {KEY_FILE_BYTES_MAX}" in refusal(tmp_path)
 
 
 def test_load_key__refuses_a_large_file(tmp_path: Path) -> None:
