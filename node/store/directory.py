@@ -28,6 +28,7 @@ from node.store.files import (
     replace_file,
     sync_folder,
 )
+from protocol.ids import sha256
 
 # 1 keeps records and all that follows from them, 2 the sums of the sync as well. Whoever raises it
 # adds a step to node.store.upgrade.
@@ -177,12 +178,7 @@ class DataDirectory:
         self._end_beginning()
 
     def _write_marker(self, marker: Marker) -> None:
-        fields = {
-            "format": marker.format,
-            "network_id": marker.network_id.hex(),
-            "public_key": marker.public_key.hex(),
-            "created": marker.created,
-        }
+        fields = _fields_of(marker) | {"check": _check_of(marker)}
         try:
             replace_file(self.path / MARKER_NAME, json.dumps(fields, indent=1).encode() + b"\n")
         except OSError as error:
@@ -256,11 +252,29 @@ def read_marker(folder: Path) -> Marker | None:
             public_key=bytes.fromhex(fields["public_key"]),
             created=str(fields["created"]),
         )
+        # The first format had no check, and what a newer one has is not known.
+        checked = 1 < marker.format <= FORMAT
+        if checked and fields["check"] != _check_of(marker):
+            raise StoreDamaged(f"{path} is damaged: it is not what was written")
     except (ValueError, TypeError, KeyError) as error:
         raise StoreDamaged(f"{path} is damaged: it is not a marker") from error
     if marker.format < 1:
         raise StoreDamaged(f"{path} is damaged: format {marker.format} never was")
     return marker
+
+
+def _fields_of(marker: Marker) -> dict[str, Any]:
+    return {
+        "format": marker.format,
+        "network_id": marker.network_id.hex(),
+        "public_key": marker.public_key.hex(),
+        "created": marker.created,
+    }
+
+
+def _check_of(marker: Marker) -> str:
+    """Return what gives a changed marker away, 16 hex digits."""
+    return sha256(json.dumps(_fields_of(marker)).encode())[:8].hex()
 
 
 def _lock(folder: Path, nickname: str) -> int:

@@ -1,8 +1,11 @@
 """Data directories as real nodes leave them: the rows and the journal of one that did its share."""
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from consensus.incremental import fold
 from consensus.layout import RANGE_SUM, RECORD
-from node.core.own import read_entry
+from node.core.own import cancellation, cancelled, entry_changes, read_entry
 from node.store.level import LevelLog
 from node.store.open import Store, looking_at, open_store
 from node.verify import Report, verify_store
@@ -35,6 +38,7 @@ from tests.core_world import World
 from tests.fakes_store import MemoryLog
 
 OWNER = "an"
+TOGETHER = 10  # records a batch
 IS_LONG = os.environ.get("AIMARKET_LONG") == "1"
 RUNS = 100 if IS_LONG else 10  # of each kind of damage
 
@@ -51,7 +55,7 @@ def a_node() -> tuple[dict[bytes, bytes], tuple[bytes, ...]]:
     world.cancel(OWNER, world.ask(OWNER, "given up"))
     world.run(5_000)
     node = world.nodes[OWNER]
-    for number in range(30):
+    for number in range(12):
         task = a_task(f"elsewhere {number}", nonce=number)
         jurors = {"ed": "positive", "flo": "positive", "gus": "negative"}
         take(node.log, *a_market_day("hal", task, jurors))
@@ -59,6 +63,12 @@ def a_node() -> tuple[dict[bytes, bytes], tuple[bytes, ...]]:
     seats = {"ed": "positive", "flo": "positive"}
     take(node.log, a_record("hal", a_jury(id_of("hal", task), seats)))  # a second one: void
     return dict(node.log.scan(b"")), tuple(node.journal)
+
+
+def rows_in_memory(rows: dict[bytes, bytes]) -> MemoryLog:
+    log = MemoryLog()
+    log.stage(dict(rows))
+    return log
 
 
 def take(log: MemoryLog | LevelLog, *records: Verified) -> None:
@@ -72,22 +82,52 @@ def opened(path: Path) -> Store:
 def a_store(path: Path) -> Path:
     """Write that node's directory, its key included, as it is after a clean stop.
 
-    Half of the rows lie in tables, half in the write-ahead log.
+    It was written as a node does, some records a batch with all that follows from them. Half of
+    the batches lie in a table, half in the write-ahead log.
     """
+    shutil.copytree(_made_once()[0], path)
+    path.chmod(0o700)
+    return path
+
+
+def states() -> list[dict[bytes, bytes]]:
+    """Return the rows as they were after each batch, the oldest first."""
+    return _made_once()[1]
+
+
+@cache
+def _made_once() -> tuple[Path, list[dict[bytes, bytes]]]:
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    path = folder / OWNER
     rows, entries = a_node()
+    mirrors = {}
+    for data in entries:
+        entry = read_entry(data, NETWORK.params)
+        record_id = open_record(entry.record, NETWORK).record_id
+        mirrors[record_id] = entry_changes(entry, record_id)
+    records = [open_record(raw, NETWORK) for raw in records_of(rows).values()]
     store = opened(path)
     store.journal.append(entries)
-    keys = sorted(rows)
-    store.log.stage({row: rows[row] for row in keys[::2]})
+    seen: list[dict[bytes, bytes]] = [{}]
+    for at in range(0, len(records), TOGETHER):
+        if at == len(records) // 2 // TOGETHER * TOGETHER:
+            store.close()
+            store = opened(path)  # what the write-ahead log held becomes a table
+        some = records[at : at + TOGETHER]
+        take(store.log, *some)
+        for record in some:
+            store.log.stage(mirrors.get(record.record_id, {}))
+        store.log.flush()
+        seen.append(dict(store.log.scan(b"")))
+    for task_id in cancelled(rows_in_memory(rows)):
+        store.log.stage(cancellation(task_id))
     store.log.flush()
     store.close()
-    store = opened(path)  # what the write-ahead log held becomes a table
-    for at in range(1, len(keys), 100):
-        store.log.stage({row: rows[row] for row in keys[at : at + 100 : 2]})
-        store.log.flush()
-    store.close()
     write_key(path)
-    return path
+    with looking_at(path, network_id=NETWORK.network_id, nickname=OWNER) as (_, copy):
+        assert dict(copy.log.scan(b"")) == rows
+    return path, [*seen, rows]
 
 
 def write_key(path: Path) -> None:

@@ -321,6 +321,7 @@ def test_read_marker__is_what_a_person_reads(tmp_path: Path) -> None:
     fields = json.loads((used(tmp_path / "data") / "marker").read_text())
 
     assert fields.pop("created").endswith("+00:00")
+    assert len(fields.pop("check")) == 16
     assert fields == {"format": FORMAT, "network_id": NETWORK.hex(), "public_key": KEY.hex()}
 
 

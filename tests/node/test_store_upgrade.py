@@ -30,7 +30,7 @@ from consensus import range_sums
 from node.store.open import open_store
 from tests.builders import NETWORK, key
 
-range_sums.REBUILT_TOGETHER = 10
+range_sums.REBUILT_TOGETHER = 5
 old, home, moments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 for moment in range(moments):
     path = home / str(moment)
@@ -126,8 +126,8 @@ def test_open_store__ends_an_upgrade_that_was_killed_at_any_point(tmp_path: Path
     for moment in range(KILLS):
         path = tmp_path / str(moment)
         assert format_of(path) == 1
-        if 10 * (moment + 1) > LEAF_MAX:  # fewer are counted without sums
-            assert counted(path) == 10 * (moment + 1)
+        if 5 * (moment + 1) > LEAF_MAX:  # fewer are counted without sums
+            assert counted(path) == 5 * (moment + 1)
         assert rows_of(path) == rows, f"killed after {moment} batches"
         assert format_of(path) == FORMAT
         assert (path / "journal").read_bytes() == journal
