@@ -15,7 +15,9 @@ from protocol.params import PPM, UINT_END, NetworkParams
 RECORDS_PER_REQUEST_MAX = 512
 # 2 s of a slow line, 1 Mbit/s: a peer that answers at all does so in time.
 RESPONSE_BYTES_MAX = 256 * 1024
-COMPARISON_BYTES_MAX = 256 * 1024
+# 4 s and 6 s of it. Smaller ones would cost 1,000 differences in 100,000 more than four messages.
+QUERY_BYTES_MAX = 512 * 1024
+COMPARISON_BYTES_MAX = 768 * 1024
 PRESENCES_MAX = 2_048
 PRESENCES_BYTES_MAX = 1_000_000
 STANDINGS_MAX = 10_000
@@ -58,7 +60,7 @@ def read_comparison(data: bytes) -> Comparison:
     salt = reader.blob("salt", 0, SALT_BYTES)
     if len(salt) not in (0, SALT_BYTES):
         raise Malformed(f"salt: {len(salt)} bytes, need 0 or {SALT_BYTES}")
-    return Comparison(since_ms, salt, reader.blob("query", 1, COMPARISON_BYTES_MAX))
+    return Comparison(since_ms, salt, reader.blob("query", 1, QUERY_BYTES_MAX))
 
 
 def pack_wanted(salt: bytes, record_ids: Iterable[bytes]) -> bytes:

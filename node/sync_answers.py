@@ -16,6 +16,7 @@ from node.core.pace import Buckets
 from node.errors import NotStored, PeerFailed
 from node.exchange import (
     COMPARISON_BYTES_MAX,
+    QUERY_BYTES_MAX,
     RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
     Comparison,
@@ -41,9 +42,9 @@ from protocol.topics import Topics
 T = TypeVar("T")
 
 LIMITS = Limits(
-    frame_bytes_max=COMPARISON_BYTES_MAX - 1_024,
-    message_bytes_max=COMPARISON_BYTES_MAX,
-    ranges_max=16_384,  # derived: more than such a message holds
+    frame_bytes_max=COMPARISON_BYTES_MAX,
+    message_bytes_max=QUERY_BYTES_MAX,
+    ranges_max=32_768,  # derived: more than such a message holds
 )
 FIRST_QUERY_BYTES_MAX = 64  # one fingerprint; answered from the rows, some 30 walks at most
 COMPARISONS_PER_S = 8  # of a peer; a message counts once, and once more for each 16 KiB
@@ -55,6 +56,7 @@ SALTED_EVERY_S = 600.0  # a peer may have the log hashed so often,
 SALTED_GAP_S = 20.0  # and all of them together
 SALTED_PEERS_MAX = 256
 SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
+SPLIT_RECORDS_MIN = 64  # so many checks are worth a second thread
 STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
 
 
@@ -150,11 +152,7 @@ class SyncAnswers:
                 bytes_max=self._network.params.record_bytes_max,
             )
             news = [raw for raw in raws if not is_stored(self._log, raw)]
-            records = await trio.to_thread.run_sync(
-                open_all, news, self._network, limiter=self._checks
-            )
-            if any(record.presence is not None for record in records):
-                raise Malformed("push: a presence among the records")
+            records = await open_checked(news, self._network, self._checks)
         except ProtocolError as error:
             await self._wrong(peer_id)
             raise PeerFailed(f"push: {error}") from error
@@ -204,6 +202,38 @@ class SyncAnswers:
 def is_stored(log: Log, raw: bytes) -> bool:
     """Answer whether packed bytes are of a record in the log; its signature is not looked at."""
     return has_record(log, RecordId(sha256(signed_bytes(raw))))
+
+
+async def open_checked(
+    raws: Sequence[bytes], network: Network, checks: trio.CapacityLimiter
+) -> list[Verified]:
+    """Open and check records that came by sync, in two threads if they are many.
+
+    Raises:
+        ProtocolError: One of them is wrong, or is a presence.
+    """
+    middle = len(raws) // 2
+    halves = [raws] if len(raws) < SPLIT_RECORDS_MIN else [raws[:middle], raws[middle:]]
+    opened: dict[int, list[Verified]] = {}
+    failures: list[ProtocolError] = []
+
+    async def open_half(half: int) -> None:
+        try:
+            opened[half] = await trio.to_thread.run_sync(
+                open_all, halves[half], network, limiter=checks
+            )
+        except ProtocolError as error:
+            failures.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for half in range(len(halves)):
+            nursery.start_soon(open_half, half)
+    for failure in failures:
+        raise failure
+    records = [record for half in sorted(opened) for record in opened[half]]
+    if any(record.presence is not None for record in records):
+        raise Malformed("sync: a presence among the records")
+    return records
 
 
 async def tell(loop: Loop, records: Sequence[Verified], peer_id: PeerId) -> None:

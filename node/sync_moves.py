@@ -18,10 +18,9 @@ from node.exchange import (
     read_blobs,
     read_taken,
 )
-from node.gate import open_all
 from node.loop import Loop
 from node.ports import Log
-from node.sync_answers import is_stored, tell
+from node.sync_answers import is_stored, open_checked, tell
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
@@ -126,16 +125,17 @@ class Moves:
 
         What came is stored, also if the peer fails before the rest did.
         """
-        send, receive = trio.open_memory_channel[list[bytes]](1)
+        asked, answers = trio.open_memory_channel[list[bytes]](1)
+        opened, checked = trio.open_memory_channel[list[Verified]](1)
         failures: list[Exception] = []
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._ask_for, need, send, failures)
-            async with receive:
-                async for raws in receive:
-                    records = await self._open(raws)
+            nursery.start_soon(self._ask_for, need, asked, failures)
+            nursery.start_soon(self._open_all, answers, opened, failures)
+            async with checked:
+                async for records in checked:
                     await tell(self._loop, records, self._peer)
-                    self._patience.earn(sum(map(len, raws)))
-                    self.progress.fetched += len(raws)
+                    self._patience.earn(sum(len(record.raw) for record in records))
+                    self.progress.fetched += len(records)
         for failure in failures:
             raise failure
 
@@ -193,6 +193,8 @@ class Moves:
                     await self._ask_for_page(need[at : at + RECORDS_PER_REQUEST_MAX], send)
             except (NetError, ProtocolError, trio.TooSlowError) as error:
                 failures.append(error)
+            except trio.BrokenResourceError:
+                pass  # what came before was wrong, and is told of there
 
     async def _ask_for_page(
         self, need: Sequence[bytes], send: "trio.MemorySendChannel[list[bytes]]"
@@ -200,16 +202,16 @@ class Moves:
         wanted = [one for one in need if self._salt or not self._has(one)]
         self.progress.expected -= len(need) - len(wanted)  # gossip brought them
         while wanted:
-            raws = await self._named(wanted)
-            if not raws:  # what the peer dropped does not come
+            came = await self._named(wanted)
+            if not any(came.values()):  # what the peer dropped does not come
                 self._miss(len(wanted))
                 return
-            await send.send(raws)
+            await send.send([raw for raws in came.values() for raw in raws])
             # What did not fit is asked for again.
-            came = {self._name_of(raw) for raw in raws}
-            wanted = [one for one in wanted if one[:NAME_BYTES] not in came]
+            wanted = [one for one in wanted if not came[one[:NAME_BYTES]]]
 
-    async def _named(self, wanted: Sequence[bytes]) -> list[bytes]:
+    async def _named(self, wanted: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        """Return packed records under the names they were asked for by."""
         request = pack_wanted(self._salt, wanted)
         with self._patience.waiting():
             answer = await self._ask(self._peer, self._topics.records_stream, request)
@@ -218,11 +220,13 @@ class Moves:
             count_max=RECORDS_PER_NAME_MAX * RECORDS_PER_REQUEST_MAX,
             bytes_max=self._network.params.record_bytes_max,
         )
-        names = {one[:NAME_BYTES] for one in wanted}
-        if any(self._name_of(raw) not in names for raw in raws):
-            raise Malformed("sync: a record that was not asked for")
+        came: dict[bytes, list[bytes]] = {one[:NAME_BYTES]: [] for one in wanted}
+        for raw in raws:
+            if (name := self._name_of(raw)) not in came:
+                raise Malformed("sync: a record that was not asked for")
+            came[name].append(raw)
         self._came += len(raws)
-        return raws
+        return came
 
     def _miss(self, count: int) -> None:
         self._missing += count
@@ -238,13 +242,23 @@ class Moves:
         record_id = sha256(signed_bytes(raw))
         return (sha256(self._salt, record_id) if self._salt else record_id)[:NAME_BYTES]
 
+    async def _open_all(
+        self,
+        answers: "trio.MemoryReceiveChannel[list[bytes]]",
+        opened: "trio.MemorySendChannel[list[Verified]]",
+        failures: list[Exception],
+    ) -> None:
+        async with answers, opened:
+            try:
+                async for raws in answers:
+                    await opened.send(await self._open(raws))
+            except ProtocolError as error:
+                failures.append(error)
+
     async def _open(self, raws: list[bytes]) -> list[Verified]:
-        """Check what is new of some records."""
-        news = [raw for raw in raws if not is_stored(self._log, raw)]
-        records = await trio.to_thread.run_sync(open_all, news, self._network, limiter=self._checks)
-        if any(record.presence is not None for record in records):
-            raise Malformed("sync: a presence among the records")
-        return records
+        if self._salt:  # else it was looked up before it was asked for
+            raws = [raw for raw in raws if not is_stored(self._log, raw)]
+        return await open_checked(raws, self._network, self._checks)
 
 
 def _fitting(raws: Sequence[bytes]) -> int:

@@ -10,12 +10,13 @@ from node.errors import NetError, NotStored, StoreDamaged, StoreError
 from node.exchange import (
     COMPARISON_BYTES_MAX,
     NAME_BYTES,
+    QUERY_BYTES_MAX,
     Comparison,
     pack_comparison,
 )
 from node.loop import Loop
 from node.ports import Log
-from node.sync_answers import LIMITS, SESSION_S
+from node.sync_answers import FIRST_QUERY_BYTES_MAX, SESSION_S
 from node.sync_items import SaltedItems, SyncItems
 from node.sync_moves import PUSHED_MAX, Ask, Moves, Patience, Progress
 from protocol.errors import Malformed, ProtocolError
@@ -30,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_S = 3.0  # for the first answer, at most 400 bytes: whoever is silent holds up the others
 ASKING = Limits(
-    frame_bytes_max=LIMITS.frame_bytes_max,
-    message_bytes_max=LIMITS.message_bytes_max,
-    ranges_max=LIMITS.ranges_max,
+    frame_bytes_max=QUERY_BYTES_MAX,
+    message_bytes_max=COMPARISON_BYTES_MAX,
+    ranges_max=49_152,  # derived: more than such a message holds
     have_max=PUSHED_MAX,
 )
 
@@ -149,13 +150,15 @@ class SyncSession:
         if self._salt:
             self._salted = await self._items.salted(self._salt)
             return initiate(self._salted.items, equal_at_best=True)
+        if self._session.is_surely_different:
+            return initiate(await self._in_memory())
         async with self._items.in_rows(self._session.since_ms) as rows:
             return initiate(rows, equal_at_best=True)
 
     async def _compare(self, query: bytes) -> bytes:
         request = pack_comparison(Comparison(self._session.since_ms, self._salt, query))
-        # Hashing a whole log takes its time.
-        is_quick = self.progress.compared == 0 and not self._salt
+        is_quick = self.progress.compared == 0 and len(query) <= FIRST_QUERY_BYTES_MAX
+        is_quick = is_quick and not self._salt  # hashing a whole log takes its time
         with self._patience.waiting(FIRST_S) if is_quick else self._patience.waiting():
             answer = await self._ask(self._session.peer, self._topics.compare_stream, request)
         if len(answer) > COMPARISON_BYTES_MAX:

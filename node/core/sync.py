@@ -56,11 +56,14 @@ class Session:
         peer: With whom.
         since_ms: Records dated earlier are left out; 0 for the whole log.
         is_salted: Whether ids are hashed with a fresh salt first.
+        is_surely_different: Whether the logs are known to differ, so that asking whether they do
+            would cost a message more.
     """
 
     peer: PeerId
     since_ms: int = 0
     is_salted: bool = False
+    is_surely_different: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -252,7 +255,10 @@ class SyncPlanner:
                 return Session(self._any(here), is_salted=True)
             case _Reason.NEWS:
                 wanted = [one for one in here if self._has_news(one)]
-                return Session(self._any(wanted)) if wanted else None
+                if not wanted:
+                    return None
+                peer = self._any(wanted)
+                return Session(peer, is_surely_different=self._peers[peer].differs)
 
     def _has_news(self, peer: PeerId) -> bool:
         known = self._peers[peer]

@@ -84,6 +84,21 @@ async def test_session__is_wrong_when_the_bytes_of_a_record_are(
     assert record_count(alice.bench.log) == 0
 
 
+async def test_session__keeps_what_was_right_before_something_wrong_came() -> None:
+    alice = a_node("alice")
+    held = some_records("eve", 3_000)
+    forged = held[600].raw[:-1] + bytes([held[600].raw[-1] ^ 1])
+    raws = {one.record_id[:8]: one.raw for one in held}
+    raws[held[600].record_id[:8]] = forged
+    liar = Claimant(items_of(held), sends=lambda names: [raws[name] for name in names])
+
+    outcome, _ = await run_session(alice, introduce_claimant(alice, liar))
+
+    assert outcome is Outcome.WRONG
+    assert alice.holds(held[:512])
+    assert not alice.holds(held[600:601])
+
+
 async def test_session__ends_with_a_peer_that_never_ends() -> None:
     """It answers every question with new fingerprints of nothing."""
     alice = a_node("alice")

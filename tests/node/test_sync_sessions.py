@@ -219,10 +219,9 @@ async def test_run__begins_no_session_while_nothing_can_be_stored(
 ) -> None:
     alice, bob = two_nodes()
     bob.store(some_records("eve", 20))
+    alice.bench.loop.machine.handle(Room(is_full=True), alice.bench.loop.now())
     async with trio.open_nursery() as nursery:
         await running(nursery, alice)
-        await alice.bench.loop.tell(Room(is_full=True))
-        await trio.testing.wait_all_tasks_blocked()
 
         alice.sync.watch(bob.peer_id, True)
         await trio.sleep(60)
