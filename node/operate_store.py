@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from node.errors import StartError, StoreError
-from node.keys import KEY_NAME, load_key
+from node.keys import key_path, read_key
 from node.operate import Place, at_a_place
 from node.repair import Repaired, repair_store
 from node.store.directory import read_marker
@@ -90,10 +90,10 @@ def _public_key_of(place: Place) -> PublicKey:
         marker = None
     if marker is not None:
         return PublicKey(marker.public_key)
-    key_file = place.key_file or place.directory / KEY_NAME
-    if not os.path.lexists(key_file):
-        raise StartError(f"the key {key_file} is missing, and no marker says whose store this is")
-    return load_key(place.directory, key_file=place.key_file).signer.public_key
+    path = key_path(place.directory, place.key_file)
+    if not os.path.lexists(path):
+        raise StartError(f"the key {path} is missing, and no marker says whose store this is")
+    return read_key(path).public_key
 
 
 def _lines_of(repaired: Repaired) -> Iterator[str]:

@@ -16,7 +16,7 @@ from consensus.recount import Nothing, recount
 from consensus.rows import Changes, Draft, Rows
 from node.core.own import cancellation, cancelled, entry_changes, read_entry
 from protocol.errors import ProtocolError
-from protocol.ids import PublicKey
+from protocol.ids import PublicKey, RecordId
 from protocol.params import Network
 from protocol.record import Verified, decode_record, open_record, verify
 
@@ -110,7 +110,8 @@ def verify_store(
         if letter not in NAMES:
             for key, _ in islice(rows.scan(letter), 1):
                 report.find(f"a row of no known kind: {key.hex()}")
-    mirror = _check_journal(rows, recounted, entries, network, public_key, report)
+    own = {record.record_id for record in records if record.author == public_key}
+    mirror = _check_journal(rows, recounted, entries, network, public_key, own, report)
     for task_id in cancelled(rows):
         task = find_task(recounted, task_id)
         if task is not None and task.author == public_key:
@@ -190,9 +191,14 @@ def _check_journal(
     entries: Iterable[bytes],
     network: Network,
     public_key: PublicKey,
+    own: set[RecordId],
     report: Report,
 ) -> dict[bytes, bytes]:
-    """Hold each entry against the log; return the rows that mirror the journal."""
+    """Hold each entry against the log, and our records against the journal.
+
+    Returns:
+        The rows that mirror the journal.
+    """
     mirror: dict[bytes, bytes] = {}
     late = count = 0
     for number, data in enumerate(entries):
@@ -205,6 +211,7 @@ def _check_journal(
             continue
         if record.author != public_key:
             report.find(f"journal entry {number}: signed by {record.author.hex()}, not by us")
+        own.discard(record.record_id)
         changes = _written(entry_changes(entry, record.record_id))
         mirror |= changes
         # The journal is written first, so a node that was killed has its end there alone.
@@ -222,6 +229,8 @@ def _check_journal(
                 report.find(f"journal entry {number}: slot {key.hex()} is not marked")
     if late:
         report.notes.append(f"the last {late} journal entries go into the log at the next start")
+    for record_id in sorted(own):
+        report.find(f"record {record_id.hex()}: signed by this key, but the journal lacks it")
     report.checked["journal entries"] = count
     return mirror
 
