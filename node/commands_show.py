@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from node.commands_sync import sync_text
 from node.commands_text import (
     TASK_ID_SHOWN,
     moment,
@@ -184,6 +185,7 @@ def show_status(status: Row) -> None:
             ("others who can", capable),
             ("peers", str(status["peers"])),
             ("records", str(status["records"])),
+            ("log", sync_text(status)),
             ("tasks", ", ".join(f"{name}: {count}" for name, count in status["tasks"].items())),
             ("state digest", status["state_digest"]),
             ("runs waiting", str(status["inference_queue"])),
