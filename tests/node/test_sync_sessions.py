@@ -1,12 +1,15 @@
 """Sessions between two honest nodes: what moves, what it costs, and what can come between."""
 
+from itertools import combinations, permutations
+
 import pytest
 import trio
 import trio.testing
 
 from consensus.log import find_record, record_count, state_digest
+from consensus.range_sums import fingerprint_below
 from node.core.events import PresencesHeard, Room
-from node.core.sync import GAP_MS, Outcome
+from node.core.sync import GAP_MS, RANDOM_EVERY_MS, Outcome
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_comparison
 from node.gate import open_all
@@ -28,6 +31,9 @@ from tests.node.sync_bench import (
     some_records,
     until,
 )
+
+PERIODS = 3
+LATER_MS = 2**52
 
 
 def two_nodes() -> tuple[Node, Node]:
@@ -285,3 +291,32 @@ async def test_compare__hashes_a_log_for_a_peer_only_now_and_then() -> None:
     assert first is Outcome.EQUAL
     with pytest.raises(PeerFailed, match="salted"):
         await bob.sync.answerers()[TOPICS.compare_stream](PeerId("eve"), second)
+
+
+async def test_run__makes_all_logs_equal_without_any_gossip(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """Five nodes, each with records of its own, and more that come while they meet."""
+    names = ["alice", "bob", "cleo", "di", "eve"]
+    nodes = [a_node(name) for name in names]
+    for one, other in combinations(nodes, 2):
+        introduce(one, other)
+    for node, name in zip(nodes, names, strict=True):
+        node.store(some_records(name, 30))
+        node.store(a_market_day(name, a_task(name), {"bo": "yes", "flo": "yes", "gil": "no"}))
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        await running(nursery, *nodes)
+        for one, other in permutations(nodes, 2):
+            one.sync.watch(other.peer_id, True)
+        for node, name in zip(nodes, names, strict=True):
+            node.store(some_records(name, 5, first=100))
+
+        while len({fingerprint_below(node.bench.log, LATER_MS) for node in nodes}) > 1:
+            mock_clock.jump(0.25)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+        assert trio.current_time() - began_s <= PERIODS * RANDOM_EVERY_MS / 1_000
+        nursery.cancel_scope.cancel()
+    assert len({state_digest(node.bench.log) for node in nodes}) == 1
+    assert all(node.net.hung_up == [] for node in nodes)
