@@ -62,7 +62,9 @@ def newcomer(records: int, seed: int) -> dict[str, float]:
             with counted(int(port)) as relay:
                 through = f"{ip.rsplit('/', 1)[0]}/tcp/{relay.port}/p2p/{peer['peer_id']}"
                 with running(root, "new", network, [through]) as new:
+                    before_s = cpu_s(new), cpu_s(old)
                     seconds = seconds_to_equal(old, new, relay)
+                    spent_s = cpu_s(new) - before_s[0], cpu_s(old) - before_s[1]
                     wire_bytes = relay.passed_bytes
                     mib = max(new.resident_mib(), old.resident_mib())
                     assert relay.connections >= 1, "they met over the relay"
@@ -74,6 +76,8 @@ def newcomer(records: int, seed: int) -> dict[str, float]:
         "records_per_s": records / seconds,
         "checks_per_s": per_s,
         "speed": records / seconds / per_s,
+        "new_cpu_s": spent_s[0],
+        "old_cpu_s": spent_s[1],
         "record_bytes": record_bytes,
         "wire": wire_bytes / record_bytes,
         "resident_mib": mib,
@@ -91,6 +95,12 @@ def seconds_to_equal(old: BenchNode, new: BenchNode, relay: CountingRelay) -> fl
         if seconds > SYNCED_WITHIN_S:
             raise RuntimeError(f"after {seconds:.0f} s {other['records']} of {one['records']}")
         time.sleep(POLL_S)
+
+
+def cpu_s(node: BenchNode) -> float:
+    """Return the CPU seconds a node process has used so far."""
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -192,6 +202,10 @@ def show_newcomer(found: dict[str, float]) -> None:
         f"a newcomer meets {found['records']:,.0f} records in {found['seconds']:.1f} s"
         f" (one thread checks {found['checks_per_s']:,.0f} signatures/s;"
         f" {found['resident_mib']:.0f} MiB resident at most)"
+    )
+    print(
+        f"    CPU: newcomer {found['new_cpu_s']:.1f} s, the other {found['old_cpu_s']:.1f} s;"
+        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     )
     judged("    equal at the end", "yes", "yes", is_met=True)
     judged("    records/s", speed, f">= {SPEED_TARGET}", is_met=found["speed"] >= SPEED_TARGET)
