@@ -26,6 +26,7 @@ from node.errors import SignedElsewhere, StartError, first_of
 from node.exchange import PRESENCES_MAX
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
+from node.introduction import introduction
 from node.keys import NodeKey, load_key
 from node.loop import Loop
 from node.market import Doors, NodeMarket
@@ -42,7 +43,6 @@ from node.store.open import Store, open_store
 from node.sync import Sync
 from node.work import Work, choose_work
 from protocol.ids import PeerId, PublicKey
-from protocol.params import NetworkParams, network_of
 from protocol.topics import topics_of
 
 if TYPE_CHECKING:
@@ -198,7 +198,14 @@ class _Node:
                 await self._loop.tell(Listening(self._net.addresses()))
                 await nursery.start(self._joiner.run)
                 rpc = await nursery.start(self._serve_rpc)
-                self._introduce(rpc.url)
+                for line in introduction(
+                    self._config,
+                    peer_id=self._net.peer_id,
+                    addresses=self._net.addresses(),
+                    rpc_url=rpc.url,
+                    token_file=self._config.directory / FILE_NAME,
+                ):
+                    self._say(line)
                 try:
                     async for _ in signals:
                         break
@@ -324,28 +331,8 @@ class _Node:
             write_rpc_file(config.directory / FILE_NAME, content)
             task_status.started(content)
 
-    def _introduce(self, url: str) -> None:
-        config = self._config
-        addresses = self._net.addresses()
-        self._say(f"{config.node_id} is {self._net.peer_id}")
-        for address in addresses:
-            self._say(f"listening on {address}")
-        self._say(f"local RPC at {url} (token in {config.directory / FILE_NAME})")
-        if addresses:
-            params = config.network.params
-            network = ""
-            if config.network != network_of(NetworkParams()):
-                network = f" --network-genesis {params.genesis.hex()} --network-name {params.name}"
-            command = f"aimarket-node --bootstrap {_widest(addresses)} --id NAME{network}"
-            self._say(f"on the next machine run: {command}")
-
 
 async def _force_on_signal(signals: "trio.abc.ReceiveChannel[int]") -> None:
     async for _ in signals:
         logger.error("stopped by force; what was published is on disk all the same")
         os._exit(3)
-
-
-def _widest(addresses: tuple[str, ...]) -> str:
-    """Return the address another machine is most likely to reach."""
-    return next((a for a in addresses if "/127." not in a and "/::1/" not in a), addresses[0])
