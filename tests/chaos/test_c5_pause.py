@@ -22,7 +22,7 @@ pytestmark = [
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace")
 CROWD = NAMES if is_long() else NAMES[:5]
 PAUSED = 2
-PAUSED_S = lasting(small=25, listed=60)  # after 10 to 25 s the others give a silent peer up
+PAUSED_S = lasting(small=20, listed=60)  # after 10 to 25 s the others give a silent peer up
 CYCLES = times(small=1, listed=20)  # two runs of ten
 EVERY_S = 0.5
 EQUAL_WITHIN_S = 45.0

@@ -20,9 +20,9 @@ pytestmark = [
 ]
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace")
-CROWD = NAMES if is_long() else NAMES[:5]
+CROWD = NAMES if is_long() else NAMES[:4]
 EVERY_S = 0.5
-LASTS_S = lasting(small=8, listed=60)
+LASTS_S = lasting(small=6, listed=60)
 RUNS = times(small=1, listed=2)
 FINAL_WITHIN_S = 60.0
 EQUAL_WITHIN_S = 60.0

@@ -67,7 +67,6 @@ def test_a_newcomer__soon_has_a_long_log_for_little_more_than_its_bytes(
     assert share <= WIRE_SHARE_MAX
 
 
-@pytest.mark.chaos_ci
 def test_churn__leaves_those_who_are_there_equal(town: Bed, rng: Random, tell: Tell) -> None:
     town.open(*(f"first{number}" for number in range(CROWD)))
     here: list[BedNode] = town.bed_nodes
