@@ -6,12 +6,11 @@ from node.errors import StoreDamaged, StoreError
 from node.repair import repair_store
 from node.restore import restore
 from node.store.open import Store
-from protocol.record import open_record
 from tests.builders import NETWORK, key
 from tests.node.stores import (
     OWNER,
-    TOGETHER,
     a_node,
+    all_records,
     opened,
     own_records,
     records_of,
@@ -60,9 +59,7 @@ def mended(path: Path, met: str) -> None:
 def healed(store: Store) -> None:
     """Fold in what a sync would bring, and find every row as it was."""
     rows = a_node()[0]
-    records = [open_record(raw, NETWORK) for raw in records_of(rows).values()]
-    for at in range(0, len(records), TOGETHER):
-        take(store.log, *records[at : at + TOGETHER])
+    take(store.log, *all_records())
     store.log.flush()
     found = dict(store.log.scan(b""))
     given_up = {row: b"" for row in rows if row.startswith(b"X")}  # peers do not know of it

@@ -106,7 +106,7 @@ def _made_once() -> tuple[Path, list[dict[bytes, bytes]]]:
         entry = read_entry(data, NETWORK.params)
         record_id = open_record(entry.record, NETWORK).record_id
         mirrors[record_id] = entry_changes(entry, record_id)
-    records = [open_record(raw, NETWORK) for raw in records_of(rows).values()]
+    records = all_records()
     store = opened(path)
     store.journal.append(entries)
     seen: list[dict[bytes, bytes]] = [{}]
@@ -184,6 +184,13 @@ def records_of(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return {row: value for row, value in rows.items() if row.startswith(RECORD)}
 
 
+@cache
+def all_records() -> tuple[Verified, ...]:
+    """Return the records of the node, ascending by id."""
+    return tuple(open_record(raw, NETWORK) for raw in records_of(a_node()[0]).values())
+
+
+@cache
 def own_records() -> dict[bytes, bytes]:
     """Return what the journal of the node proves it said, by the keys of rows."""
     raws = [read_entry(data, NETWORK.params).record for data in a_node()[1]]

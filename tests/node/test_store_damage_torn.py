@@ -17,7 +17,7 @@ from tests.node.damage import NEVER, mended, met_by_a_node
 from tests.node.stores import OWNER, RUNS, a_node, a_store, opened, own_records, records_of
 
 CUT_BYTES_MAX = 4_096
-seeds = pytest.mark.parametrize("seed", range(RUNS))
+seeds = pytest.mark.parametrize("seed", range(RUNS // 2))
 
 
 def a_cut(seed: int) -> int:
