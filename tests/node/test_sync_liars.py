@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from consensus.log import record_count
+from node.core.events import Room
 from node.core.sync import Outcome
 from node.errors import PeerFailed
 from node.exchange import pack_blobs, pack_taken
@@ -22,7 +23,6 @@ from tests.node.shell_bench import TOPICS
 from tests.node.sync_bench import (
     Claimant,
     a_node,
-    introduce,
     introduce_claimant,
     items_of,
     run_session,
@@ -174,7 +174,7 @@ async def test_run__meets_another_peer_soon_when_one_is_silent(
 ) -> None:
     """Silent at once, or after an answer that promised much: a byte a second is as good."""
     alice, bob = a_node("alice"), a_node("bob")
-    introduce(alice, bob)
+    alice.net.others[bob.peer_id] = bob.sync.answerers()  # he does not ask her
     old = some_records("eve", 20)
     bob.store(old)
     slow = Claimant(some_claims(9_000), before_answer=slow_after(prompt_answers, 1e6))
@@ -234,6 +234,26 @@ async def test_session__fails_with_a_peer_that_leaves_in_the_middle() -> None:
     assert outcome is Outcome.FAILED
     assert alice.holds(held[:512]), "what came is kept"
     assert session.progress.fetched == 512
+
+
+async def test_session__blames_nobody_when_our_own_disk_is_full_in_the_middle() -> None:
+    alice = a_node("alice")
+    held = some_records("eve", 1_200)
+    pages = 0
+
+    def send(names: Sequence[bytes]) -> list[bytes]:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            alice.bench.loop.machine.handle(Room(is_full=True), alice.bench.loop.now())
+        return [one.raw for one in held if one.record_id[:8] in names]
+
+    outcome, session = await run_session(
+        alice, introduce_claimant(alice, Claimant(items_of(held), held, sends=send))
+    )
+
+    assert outcome is Outcome.UNFINISHED
+    assert session.progress.fetched < 1_200
 
 
 async def test_take__counts_news_and_hangs_up_on_what_is_wrong() -> None:
