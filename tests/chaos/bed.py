@@ -65,6 +65,8 @@ class BedNode(RealNode):
             FAKETIME_TIMESTAMP_FILE=str(self.clock),
             FAKETIME_CACHE_DURATION="1",  # how soon a new setting counts, in seconds
             DONT_FAKE_MONOTONIC="1",
+            # Its guess at this would turn every wait for Python's big lock into a busy loop.
+            FAKETIME_FORCE_MONOTONIC_FIX="0",
             NO_FAKE_STAT="1",
         )
 

@@ -9,6 +9,8 @@ from random import Random
 import httpx
 
 from node.config import make_network
+from protocol.record import Verified
+from protocol.statements import Commit, Jury
 from tests.chaos.bed import Bed
 from tests.chaos.oracle import blame_by, complaints_of, faults_of, remains_of
 from tests.loopback.nodes import RealNode, wait_equal, wait_final
@@ -63,13 +65,18 @@ class Rest:
     """What nodes came to.
 
     Attributes:
-        records: How many each of them holds.
+        log: The records that each of them holds.
         equal_s: From the date of the newest record to the moment all held it, and all alike; of
             no meaning where clocks are wrong.
     """
 
-    records: int
+    log: Sequence[Verified]
     equal_s: float
+
+    @property
+    def records(self) -> int:
+        """Return how many records there are."""
+        return len(self.log)
 
 
 def wait_quiet(nodes: Sequence[RealNode], *, within_s: float) -> float:
@@ -100,5 +107,21 @@ def judge(
     accepted = [task_id for node in nodes for task_id in load.accepted[node.name]]
     assert faults_of(left, network, accepted=accepted) == []
     assert [words for node in nodes for words in complaints_of(node)] == []
-    newest_ms = max(record.created_ms for record in left[0].records.values())
-    return Rest(len(left[0].records), equal_at_s - newest_ms / 1_000)
+    log = tuple(left[0].records.values())
+    return Rest(log, equal_at_s - max(record.created_ms for record in log) / 1_000)
+
+
+def late_commits(log: Sequence[Verified], *, after_ms: int) -> int:
+    """Return how many answers were sealed for a task so long after its jury was signed."""
+    seated_ms = {
+        said.task_id: record.created_ms
+        for record in log
+        for said in record.statements
+        if isinstance(said, Jury)
+    }
+    return sum(
+        record.created_ms > seated_ms[said.task_id] + after_ms
+        for record in log
+        for said in record.statements
+        if isinstance(said, Commit) and said.task_id in seated_ms
+    )

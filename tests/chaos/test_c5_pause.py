@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.bed import Bed, bed
 from tests.chaos.conftest import Tell
-from tests.chaos.load import Load, judge
+from tests.chaos.load import Load, judge, late_commits
 from tests.chaos.sizes import is_long, lasting, times
 from tests.loopback.nodes import wait_equal
 
@@ -27,6 +27,7 @@ CYCLES = times(small=1, listed=20)  # two runs of ten
 EVERY_S = 0.5
 EQUAL_WITHIN_S = 45.0
 FINAL_WITHIN_S = 60.0
+LATE_MS = 5_000  # harmless, and of no use: nobody can wait for it
 
 
 @pytest.fixture
@@ -62,4 +63,8 @@ def test_paused_nodes__go_on_and_become_equal(town: Bed, rng: Random, tell: Tell
     assert all(node.status()["peers"] == len(nodes) - 1 for node in nodes)
     rest = judge(town, load, nodes)
 
-    tell(f"{load.count} tasks accepted, {dict(load.refused)} refused, {rest.records} records")
+    late = late_commits(rest.log, after_ms=LATE_MS)
+    tell(
+        f"{load.count} tasks accepted, {dict(load.refused)} refused, {rest.records} records;"
+        f" {late} commits came more than {LATE_MS / 1_000:g} s after the jury"
+    )
