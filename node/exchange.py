@@ -12,7 +12,7 @@ from protocol.errors import Malformed
 from protocol.ids import Digest, PublicKey
 from protocol.params import PPM, UINT_END, NetworkParams
 
-RECORDS_PER_REQUEST_MAX = 512
+RECORDS_PER_REQUEST_MAX = 1_024  # small ones fill an answer
 # 2 s of a slow line, 1 Mbit/s: a peer that answers at all does so in time.
 RESPONSE_BYTES_MAX = 256 * 1024
 # 4 s and 6 s of it. Smaller ones would cost 1,000 differences in 100,000 more than four messages.

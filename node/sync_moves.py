@@ -199,8 +199,11 @@ class Moves:
     async def _ask_for_page(
         self, need: Sequence[bytes], send: "trio.MemorySendChannel[list[bytes]]"
     ) -> None:
-        wanted = [one for one in need if self._salt or not self._has(one)]
-        self.progress.expected -= len(need) - len(wanted)  # gossip brought them
+        wanted = list(need)
+        # Gossip brings the last of a page, another peer the first; if neither came, hardly any did.
+        if not self._salt and (self._has(need[0]) or self._has(need[-1])):
+            wanted = [one for one in need if not self._has(one)]
+        self.progress.expected -= len(need) - len(wanted)
         while wanted:
             came = await self._named(wanted)
             if not any(came.values()):  # what the peer dropped does not come
@@ -256,7 +259,7 @@ class Moves:
                 failures.append(error)
 
     async def _open(self, raws: list[bytes]) -> list[Verified]:
-        if self._salt:  # else it was looked up before it was asked for
+        if self._salt:  # else at least some were looked up before they were asked for
             raws = [raw for raw in raws if not is_stored(self._log, raw)]
         return await open_checked(raws, self._network, self._checks)
 

@@ -10,7 +10,7 @@ from consensus.log import record_count
 from node.core.events import Room
 from node.core.sync import Outcome
 from node.errors import PeerFailed
-from node.exchange import pack_blobs, pack_taken
+from node.exchange import RECORDS_PER_REQUEST_MAX, pack_blobs, pack_taken
 from node.sync_moves import BYTES_PER_S_MIN, MISSING_MAX, PATIENCE_S
 from node.sync_session import FIRST_S
 from protocol.ids import PeerId, sha256
@@ -87,16 +87,16 @@ async def test_session__is_wrong_when_the_bytes_of_a_record_are(
 async def test_session__keeps_what_was_right_before_something_wrong_came() -> None:
     alice = a_node("alice")
     held = some_records("eve", 3_000)
-    forged = held[600].raw[:-1] + bytes([held[600].raw[-1] ^ 1])
+    forged = held[1_200].raw[:-1] + bytes([held[1_200].raw[-1] ^ 1])
     raws = {one.record_id[:8]: one.raw for one in held}
-    raws[held[600].record_id[:8]] = forged
+    raws[held[1_200].record_id[:8]] = forged
     liar = Claimant(items_of(held), sends=lambda names: [raws[name] for name in names])
 
     outcome, _ = await run_session(alice, introduce_claimant(alice, liar))
 
     assert outcome is Outcome.WRONG
-    assert alice.holds(held[:512])
-    assert not alice.holds(held[600:601])
+    assert alice.holds(held[:RECORDS_PER_REQUEST_MAX])
+    assert not alice.holds(held[1_200:1_201])
 
 
 async def test_session__ends_with_a_peer_that_never_ends() -> None:
@@ -217,7 +217,7 @@ async def test_session__lets_a_slow_line_finish_as_long_as_it_moves(
 
 async def test_session__fails_with_a_peer_that_leaves_in_the_middle() -> None:
     alice = a_node("alice")
-    held = some_records("eve", 1_200)
+    held = some_records("eve", 2_400)
     pages = 0
 
     def send(names: Sequence[bytes]) -> list[bytes]:
@@ -232,13 +232,13 @@ async def test_session__fails_with_a_peer_that_leaves_in_the_middle() -> None:
     )
 
     assert outcome is Outcome.FAILED
-    assert alice.holds(held[:512]), "what came is kept"
-    assert session.progress.fetched == 512
+    assert alice.holds(held[:RECORDS_PER_REQUEST_MAX]), "what came is kept"
+    assert session.progress.fetched == RECORDS_PER_REQUEST_MAX
 
 
 async def test_session__blames_nobody_when_our_own_disk_is_full_in_the_middle() -> None:
     alice = a_node("alice")
-    held = some_records("eve", 1_200)
+    held = some_records("eve", 2_400)
     pages = 0
 
     def send(names: Sequence[bytes]) -> list[bytes]:
@@ -253,7 +253,7 @@ async def test_session__blames_nobody_when_our_own_disk_is_full_in_the_middle() 
     )
 
     assert outcome is Outcome.UNFINISHED
-    assert session.progress.fetched < 1_200
+    assert session.progress.fetched < 2_400
 
 
 async def test_take__counts_news_and_hangs_up_on_what_is_wrong() -> None:

@@ -14,6 +14,7 @@ from node.errors import PeerFailed
 from node.exchange import Comparison, pack_comparison
 from node.gate import open_all
 from node.sync import LOOK_S
+from node.sync_items import FORGOTTEN_S, FRESH_ITEMS_MAX, SNAPSHOT_AGE_S, SyncItems
 from node.sync_session import SyncSession
 from protocol.ids import PeerId
 from protocol.reconcile import initiate
@@ -102,7 +103,7 @@ async def test_session__salted_finds_the_same_differences() -> None:
 
 async def test_session__of_a_newcomer_asks_once_for_all_a_page_holds() -> None:
     alice, bob = two_nodes()
-    records = some_records("eve", 1_200)
+    records = some_records("eve", 2_400)
     bob.store(records)
 
     outcome, _ = await run_session(alice, bob.peer_id, bob)
@@ -320,3 +321,25 @@ async def test_run__makes_all_logs_equal_without_any_gossip(
         nursery.cancel_scope.cancel()
     assert len({state_digest(node.bench.log) for node in nodes}) == 1
     assert all(node.net.hung_up == [] for node in nodes)
+
+
+async def test_in_memory__is_read_anew_when_it_is_old_and_given_up_when_unused(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    alice = a_node("alice")
+    alice.store(some_records("eve", FRESH_ITEMS_MAX + 1))
+    items = SyncItems(alice.bench.loop, alice.bench.log)
+    sizes = [(await items.in_memory(0)).size]
+    alice.store(some_records("al", 1))
+    sizes.append((await items.in_memory(0)).size)
+    mock_clock.jump(SNAPSHOT_AGE_S)
+    sizes.append((await items.in_memory(0)).size)
+
+    items.forget()
+    kept = items._snapshot.size
+    mock_clock.jump(FORGOTTEN_S)
+    items.forget()
+
+    assert [size - FRESH_ITEMS_MAX for size in sizes] == [1, 1, 2]
+    assert (kept, items._snapshot.size) == (sizes[2], 0)
+    assert (await items.in_memory(0)).size == sizes[2]
