@@ -91,7 +91,7 @@ class SyncItems:
         """Return all records under ids hashed with a salt."""
         async with self._building:
             keys = await self._read(0)
-            return await trio.to_thread.run_sync(lambda: SaltedItems(salt, _salted(salt, keys)))
+            return await trio.to_thread.run_sync(lambda: SaltedItems(salt, salted_pairs(salt, keys)))
 
     async def _read(self, since_ms: int) -> list[bytes]:
         """Read places in slices, so that the loop goes on; all are of one moment."""
@@ -104,7 +104,7 @@ class SyncItems:
         return slices
 
 
-def _salted(salt: bytes, slices: Sequence[bytes]) -> bytes:
+def salted_pairs(salt: bytes, slices: Sequence[bytes]) -> bytes:
     """Lay out (created_ms, hashed id, id) ascending; moments stay in order, ids do not."""
     keys = (some[at : at + KEY_BYTES] for some in slices for at in range(0, len(some), KEY_BYTES))
     laid = bytearray()

@@ -8,14 +8,17 @@ import pytest
 
 from node.exchange import Comparison, pack_comparison
 from node.sync_answers import LIMITS
+from node.sync_items import SaltedItems, salted_pairs
 from node.sync_moves import PUSHED_MAX
 from node.sync_session import ASKING
+from protocol.ids import sha256
 from protocol.reconcile import ROUNDS_MAX, initiate, proceed, respond
 from protocol.reconcile_items import PackedItems
 from protocol.reconcile_wire import VERSION
 from tests.builders import NOON_MS
 
 DAY_MS = 86_400_000
+SALT = bytes(range(16))
 MESSAGES_MAX = 6
 EQUAL_BYTES_MAX = 512
 RAM_BYTES_MAX = 64 << 20
@@ -120,6 +123,21 @@ def test_compare__of_a_newcomer_fits_in_memory(is_asker_new: bool) -> None:
     finally:
         tracemalloc.stop()
     assert cost.have + cost.need == 100_000
+    assert most_bytes <= RAM_BYTES_MAX
+
+
+def test_salted_items__of_a_large_log_fit_in_memory() -> None:
+    keys = sorted(keys_of(100_000, seed=4))
+    slices = [b"".join(keys[at : at + 20_000]) for at in range(0, len(keys), 20_000)]
+    tracemalloc.start()
+    try:
+        salted = SaltedItems(SALT, salted_pairs(SALT, slices))
+        found = salted.resolve([sha256(SALT, key[8:])[:8] for key in keys[::1_000]])
+
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sorted(found) == sorted(key[8:] for key in keys[::1_000])
     assert most_bytes <= RAM_BYTES_MAX
 
 
