@@ -41,11 +41,10 @@ class SaltedItems:
         if not names:
             return []
         wanted, length = set(names), len(names[0])
-        hashed = (item.record_id for item in self.items.between(0, self.items.size))
         return [
             RecordId(self._ids[ID_BYTES * at : ID_BYTES * (at + 1)])
-            for at, one in enumerate(hashed)
-            if one[:length] in wanted
+            for at in range(self.items.size)
+            if self.items.record_id(at)[:length] in wanted
         ]
 
 
@@ -91,7 +90,7 @@ class SyncItems:
         """Return all records under ids hashed with a salt."""
         async with self._building:
             keys = await self._read(0)
-            return await trio.to_thread.run_sync(lambda: SaltedItems(salt, salted_pairs(salt, keys)))
+            return await trio.to_thread.run_sync(_salted, salt, keys)
 
     async def _read(self, since_ms: int) -> list[bytes]:
         """Read places in slices, so that the loop goes on; all are of one moment."""
@@ -102,6 +101,10 @@ class SyncItems:
             slices.append(some)
             await trio.lowlevel.checkpoint()
         return slices
+
+
+def _salted(salt: bytes, slices: Sequence[bytes]) -> SaltedItems:
+    return SaltedItems(salt, salted_pairs(salt, slices))
 
 
 def salted_pairs(salt: bytes, slices: Sequence[bytes]) -> bytes:

@@ -142,6 +142,10 @@ class PackedItems:
         keys = map(self._key, range(start, min(end, self.size)))
         return [Item(int.from_bytes(key[:_MOMENT_BYTES]), key[_MOMENT_BYTES:]) for key in keys]
 
+    def record_id(self, place: int) -> bytes:
+        """Return the id of the item at a place."""
+        return self._key(place)[_MOMENT_BYTES:]
+
     def fingerprint(self, start: int, end: int) -> bytes:
         """Return what the items from place `start` up to but not at `end` come to, 16 bytes."""
         total = self._total_below(self._first + end) - self._total_below(self._first + start)

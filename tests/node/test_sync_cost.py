@@ -127,8 +127,8 @@ def test_compare__of_a_newcomer_fits_in_memory(is_asker_new: bool) -> None:
 
 
 def test_salted_items__of_a_large_log_fit_in_memory() -> None:
-    keys = sorted(keys_of(100_000, seed=4))
-    slices = [b"".join(keys[at : at + 20_000]) for at in range(0, len(keys), 20_000)]
+    keys = sorted(keys_of(25_000, seed=4))  # a quarter, in a quarter of the room: it is slow
+    slices = [b"".join(keys[at : at + 10_000]) for at in range(0, len(keys), 10_000)]
     tracemalloc.start()
     try:
         salted = SaltedItems(SALT, salted_pairs(SALT, slices))
@@ -138,7 +138,7 @@ def test_salted_items__of_a_large_log_fit_in_memory() -> None:
     finally:
         tracemalloc.stop()
     assert sorted(found) == sorted(key[8:] for key in keys[::1_000])
-    assert most_bytes <= RAM_BYTES_MAX
+    assert 4 * most_bytes <= RAM_BYTES_MAX
 
 
 def test_proceed__names_no_more_of_a_large_log_than_a_session_pushes() -> None:
