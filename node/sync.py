@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALONE_S = 10.0  # without a peer for so long, a node may sign: nobody knows more than it does
+MUTE_S = 5.0  # a peer that does not gossip with us for so long is compared with all the same
 LOOK_S = 0.5  # at least so often it is asked what the node waits for
 GREETINGS_MAX = 16  # at once; the rest wait
 GREETED_WAITING_MAX = 256
@@ -158,15 +159,15 @@ class Sync:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._greet_all, nursery)
             nursery.start_soon(self._sign_alone)
+            nursery.start_soon(self._meet_the_mute)
             while True:
                 self._news = trio.Event()
-                waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
-                session = None
-                if self._loop.takes_records:  # else what peers have could not be kept
-                    session = self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
+                session = self._next_session()
                 if session is not None:
                     await self._run_session(session)
                     continue
+                self._items.forget()
+                self._answers.forget()
                 wait_s = (self._planner.look_at_ms(_now_ms()) - _now_ms()) / 1_000
                 with trio.move_on_after(min(wait_s, LOOK_S)):
                     await self._news.wait()
@@ -224,6 +225,24 @@ class Sync:
             await trio.sleep(ALONE_S)
             if not self._torn and not self._net().peers():
                 await self._allow_signing()
+
+    async def _meet_the_mute(self) -> None:
+        """Compare logs also with whom we dialled and who does not gossip with us.
+
+        Of two copies of one node, peers gossip with the one they met first. The other must meet
+        what that one says, and stop.
+        """
+        mute: set[PeerId] = set()
+        while True:
+            await trio.sleep(MUTE_S)
+            dialled = {peer.peer_id for peer in self._net().peers() if peer.outbound}
+            for peer_id in mute - dialled:
+                self._planner.left(peer_id)
+            mute &= dialled
+            for peer_id in dialled:
+                if not self._planner.knows(peer_id):
+                    self._planner.came(peer_id, _now_ms(), outbound=True)
+                    mute.add(peer_id)
 
     async def _allow_signing(self) -> None:
         if not self.may_sign:

@@ -123,6 +123,10 @@ class SyncPlanner:
         if outbound and fault is not None and fault.pause_ms < WRONG_PAUSE_MS:
             del self._passed_over[peer]  # whom we dialled anew may have been gone
 
+    def knows(self, peer: PeerId) -> bool:
+        """Answer whether a peer is here, as far as was told."""
+        return peer in self._peers
+
     def asked(self, peer: PeerId, now_ms: int) -> None:
         """Note that a peer is comparing its log with ours."""
         known = self._peers.get(peer)

@@ -9,6 +9,7 @@ from node.core.events import Received, Via
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted, read_comparison
 from node.names import peer_id_of
+from node.sync import LOOK_S, MUTE_S
 from protocol.ids import PeerId
 from protocol.reconcile import initiate, proceed, respond
 from protocol.reconcile_items import Item, SortedItems
@@ -127,6 +128,27 @@ async def test_run__lets_a_used_key_sign_when_nobody_came_for_a_while(
         await trio.sleep(2)
 
         assert (before, alice.bench.loop.machine.outbox.signing) == (False, True)
+        nursery.cancel_scope.cancel()
+
+
+async def test_run__compares_with_whom_it_dialled_even_if_there_is_no_gossip(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = a_node("alice", may_sign=False), a_node("bob")
+    introduce(alice, bob)
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice, bob)
+        mock_clock.jump(MUTE_S - 1)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        before = alice.sync.completed
+
+        mock_clock.jump(1)
+        with patience():
+            while not alice.bench.loop.machine.outbox.signing:
+                mock_clock.jump(LOOK_S)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+
+        assert (before, alice.sync.completed) == (0, 1)
         nursery.cancel_scope.cancel()
 
 
