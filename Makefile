@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools
 
-.PHONY: demo test lint check e2e chaos chaos-ci chaos-long bench clean
+.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long bench clean
 
 demo: $(VENV)/.ml
 	$(BIN)/aimarket demo $(DEMO)
@@ -41,10 +41,16 @@ chaos-ci: $(VENV)/.dev
 chaos-long: $(VENV)/.dev
 	AIMARKET_REQUIRE_NETNS=1 AIMARKET_LONG=1 $(BIN)/python -m pytest tests/chaos -m chaos
 
+# Flipped bits and cut ends: all of what the tests do a tenth of.
+damage-long: $(VENV)/.dev
+	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/node/test_store_damage_rot.py \
+	  tests/node/test_store_damage_torn.py tests/consensus/test_equal_everywhere.py
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.market
 	$(BIN)/python -m bench.sync
+	$(BIN)/python -m bench.store
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
