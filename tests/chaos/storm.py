@@ -16,14 +16,18 @@ from itertools import count
 from protocol.params import Network
 from tests.chaos.oracle import remains_of
 from tests.chaos.phases import PHASES, Death, death_of
-from tests.chaos.users import ask_once, ask_until_taken, knows
+from tests.chaos.users import ask_once, ask_until_taken, client_of, knows
 from tests.loopback.nodes import RealNode, until
 
 RUNNING_MIN = 3  # so that a jury of two is always there, beside the submitter
 OWN_PHASES = ("asked", "seated")  # aimed at best by submitting at the victim itself
+LATE_PHASES = ("seated", "opened")  # begin when the jury is signed
 FLIGHT_S = 0.4  # measured: a task among five nodes on two cores takes 0.1 to 0.3 s
-AIM_S = 0.03  # how far a shot may fall from one that hit
+OPENING_S = 0.06  # measured: of which so much comes after the jury
+AIM_S = 0.01  # how far a shot may fall from one that hit
 EXPLORED = 0.3  # shots that ignore what was learnt
+YOUNG = 0.25  # of those that return are killed once more while they start
+YOUNG_S = 3.0  # measured: a start takes 2 to 4 s on two loaded cores
 RETURN_S = 60.0
 QUIET_S = 5.0
 
@@ -68,6 +72,7 @@ class Storm:
         requests: What users asked for so far.
         kills: Who was killed so far.
         returns: Who came back so far.
+        young: How many were killed once more while they started.
     """
 
     nodes: Sequence[RealNode]
@@ -79,9 +84,10 @@ class Storm:
     requests: list[Request] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
+    young: int = 0
     _numbers: Iterator[int] = field(default_factory=count)
     _addresses: dict[str, str] = field(default_factory=dict)
-    _shots: list[tuple[bool, float, frozenset[str]]] = field(default_factory=list)
+    _shots: list[tuple[str, float, frozenset[str]]] = field(default_factory=list)
     _away: dict[str, "Future[Return]"] = field(default_factory=dict)
 
     def rage(self, *, kills: int) -> None:
@@ -106,7 +112,7 @@ class Storm:
         counted = Counter(kill.phase for kill in self.kills)
         aim = min(PHASES, key=lambda phase: (counted[phase], self.dice.random()))
         is_own = aim in OWN_PHASES
-        delay_s = self._delay_s(aim, is_own=is_own)
+        delay_s = self._delay_s(aim)
         others = [node for node in self._here() if node is not victim]
         if aim == "settled":
             until(lambda: _is_quiet(victim), within_s=QUIET_S + RETURN_S, what="nothing under way")
@@ -116,16 +122,20 @@ class Storm:
         ]
         answers = [pool.submit(self._ask, node) for node in asked]
         if aim != "settled":
+            if aim in LATE_PHASES:
+                _wait_seated(answers[0].result())
             time.sleep(delay_s)
             victim.kill()
         self.requests.extend(answer.result() for answer in answers)
         death = death_of(remains_of(victim, self.network), self.network)
-        self._shots.append((is_own, delay_s, frozenset(death.tasks)))
+        self._shots.append((aim, delay_s, frozenset(death.tasks)))
         phase = aim if aim in death.tasks else min(death.tasks, key=lambda one: counted[one])
         self.kills.append(Kill(victim.name, aim, phase, death))
         away_s = self.dice.uniform(0, self.away_s_max)
+        young_s = self.dice.uniform(0, YOUNG_S) if self.dice.random() < YOUNG else None
+        self.young += young_s is not None
         bootstrap = self._addresses[self.dice.choice(others).name]
-        self._away[victim.name] = pool.submit(self._return, victim, bootstrap, away_s)
+        self._away[victim.name] = pool.submit(self._return, victim, bootstrap, away_s, young_s)
         time.sleep(max(0.0, started_s + self.round_s - time.monotonic()))
 
     def _victim(self) -> RealNode:
@@ -140,10 +150,10 @@ class Storm:
                 del self._away[name]
         return [node for node in self.nodes if node.name not in self._away]
 
-    def _delay_s(self, aim: str, *, is_own: bool) -> float:
-        hits = [delay_s for own, delay_s, found in self._shots if own is is_own and aim in found]
+    def _delay_s(self, aim: str) -> float:
+        hits = [delay_s for aimed, delay_s, found in self._shots if aimed == aim and aim in found]
         if not hits or self.dice.random() < EXPLORED:
-            return self.dice.uniform(0, FLIGHT_S)
+            return self.dice.uniform(0, OPENING_S if aim in LATE_PHASES else FLIGHT_S)
         return max(0.0, self.dice.choice(hits) + self.dice.uniform(-AIM_S, AIM_S))
 
     def _ask(self, node: RealNode) -> Request:
@@ -156,11 +166,18 @@ class Storm:
         if request.task_id is None:
             request.task_id = ask_until_taken(request.node, request.request_id)
 
-    def _return(self, node: RealNode, bootstrap: str, away_s: float) -> Return:
+    def _return(
+        self, node: RealNode, bootstrap: str, away_s: float, young_s: float | None
+    ) -> Return:
         time.sleep(away_s)
-        launched_s = time.monotonic()
         where = self._addresses[node.name].partition("/p2p/")[0]
-        node.launch("--listen", where, "--bootstrap", bootstrap)
+        options = ("--listen", where, "--bootstrap", bootstrap)
+        if young_s is not None:
+            node.launch(*options)
+            time.sleep(young_s)
+            node.kill()
+        launched_s = time.monotonic()
+        node.launch(*options)
         node.wait_serving()
         serving_s = time.monotonic()
         task_id = ask_until_taken(node, f"return {node.starts}")
@@ -172,6 +189,14 @@ class Storm:
     def _is_heard(self, node: RealNode, task_id: str) -> bool:
         others = [one for one in self.nodes if one is not node and one.name not in self._away]
         return any(knows(one, task_id) for one in others)
+
+
+def _wait_seated(request: Request) -> None:
+    """Wait until a task has its jury, but not for long: somebody may be away."""
+    deadline_s = time.monotonic() + FLIGHT_S
+    while request.task_id is not None and time.monotonic() < deadline_s:
+        if client_of(request.node).task(request.task_id)["state"] != "open":
+            return
 
 
 def _is_quiet(node: RealNode) -> bool:

@@ -83,6 +83,7 @@ def report(storm: Storm, tell: Tell, raged_s: float, equal_s: float) -> None:
     tell(f"{len(storm.requests)} tasks and {len(storm.kills)} kills in {raged_s:.0f} s")
     tell(f"kills by phase, each once: {storm.phases()}; with all they hit: {dict(hit)}")
     tell(f"kills between journal and database: {unwritten}; in a journal write: {torn}")
+    tell(f"{storm.young} more kills of nodes that had just been started again")
     tell(f"serving {serving[len(serving) // 2]:.1f} s after launch, at most {serving[-1]:.1f} s")
     tell(f"heard {heard[len(heard) // 2]:.1f} s after launch, at most {heard[-1]:.1f} s")
     tell(f"all final and equal {equal_s:.1f} s after the last restart")
