@@ -13,8 +13,9 @@ Nothing here knows where the log lies. `Places` says under which letters its row
 folds records calls `apply` on the draft of the same batch.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice, takewhile
+from itertools import accumulate, groupby, islice, takewhile
 from typing import Final, NamedTuple, Protocol
 
 from protocol.reconcile_items import Item, fingerprint_of, number_of
@@ -27,6 +28,7 @@ _DIGITS: Final = 2 * (_MOMENT_BYTES + ID_BYTES)
 # and 3 days, because honest moments begin alike; a moment below 2**53 makes at most 512 branches.
 _LEVELS: Final = (0, 5, 7, *range(9, _DIGITS + 1))
 _SUM_MASK: Final[int] = 2 ** (8 * ID_BYTES) - 1
+_ABOVE_DIGITS: Final = "g"
 
 
 class Rows(Protocol):
@@ -89,7 +91,7 @@ def apply(
     steps += [_Change(_digits(item), -1, -number_of(item.record_id)) for item in removed]
     if steps:
         steps.sort()
-        _apply(draft, places, 0, steps)
+        _apply(draft, places, 0, _Steps(steps), 0, len(steps))
 
 
 class _Change(NamedTuple):
@@ -98,22 +100,38 @@ class _Change(NamedTuple):
     total: int
 
 
-def _apply(draft: Draft, places: Places, level: int, steps: list[_Change]) -> None:
-    """Change the node that all steps have in common, and what is below it."""
-    digits = steps[0].digits
+class _Steps:
+    """Changes in ascending order, and what all before each of them come to."""
+
+    __slots__ = ("digits", "sizes", "totals")
+
+    def __init__(self, steps: Sequence[_Change]) -> None:
+        self.digits = [step.digits for step in steps]
+        self.sizes = list(accumulate((step.size for step in steps), initial=0))
+        self.totals = list(accumulate((step.total for step in steps), initial=0))
+
+    def end_of(self, branch: str, start: int, end: int) -> int:
+        """Return where those that begin with some digits end."""
+        return bisect_left(self.digits, branch + _ABOVE_DIGITS, start, end)
+
+
+def _apply(draft: Draft, places: Places, level: int, steps: _Steps, start: int, end: int) -> None:
+    """Change the node that some steps have in common, and what is below it."""
+    digits = steps.digits[start]
     before = _node(draft, places, level, digits)
-    size = before.size + sum(step.size for step in steps)
+    size = before.size + steps.sizes[end] - steps.sizes[start]
     assert size >= 0, f"{digits} was never counted"
-    total = before.total + sum(step.total for step in steps) & _SUM_MASK
+    total = before.total + steps.totals[end] - steps.totals[start] & _SUM_MASK
     _put(draft, places, level, digits, _Sum(size, total))
     if before.size <= LEAF_MAX < size:
         _grow(draft, places, level, list(_keys_under(draft, places, digits[: _LEVELS[level]])))
     elif size <= LEAF_MAX < before.size:
         _prune(draft, places, level, digits)
     elif size > LEAF_MAX:
-        length = _LEVELS[level + 1]
-        for _, branch in groupby(steps, lambda step: step.digits[:length]):
-            _apply(draft, places, level + 1, list(branch))
+        while start < end:
+            branch_end = steps.end_of(steps.digits[start][: _LEVELS[level + 1]], start, end)
+            _apply(draft, places, level + 1, steps, start, branch_end)
+            start = branch_end
 
 
 class TreeItems:
