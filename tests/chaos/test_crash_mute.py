@@ -11,7 +11,7 @@ from tests.chaos.sizes import is_long, times
 from tests.chaos.users import ask_until_taken, knows
 from tests.loopback.nodes import RealNode, street, until
 
-BEFORE = 500 if is_long() else 150
+BEFORE = 500 if is_long() else 100
 AFTER = 100
 BACK_WITHIN_S = 10.0
 AT_ONCE_S = 1.0

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -12,15 +13,25 @@ from node.config import make_network
 from node.core.own import request_key
 from protocol.params import Network
 from tests.chaos.conftest import Tell
+from tests.chaos.load import wait_quiet
 from tests.chaos.oracle import Remains, complaints_of, faults_of, remains_of, tasks_in
 from tests.chaos.sizes import times
 from tests.chaos.users import ask_once, ask_until_taken
-from tests.loopback.nodes import RealNode, street, wait_equal, wait_final
+from tests.loopback.nodes import RealNode, street, wait_final
 
 AT_ONCE = 5
 ROUNDS = times(small=10, listed=100)
+ROUNDS_EACH = -(-ROUNDS // 2)  # of two nodes, at the same time
 EARLY_S = 0.06  # measured: the first of five is answered after 30 to 60 ms
 EQUAL_WITHIN_S = 60.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one node was asked, and where its kills fell."""
+
+    accepted: dict[str, str] = field(default_factory=dict)  # request -> the task it became
+    found: Counter[str] = field(default_factory=Counter)
 
 
 @pytest.mark.chaos
@@ -29,40 +40,56 @@ EQUAL_WITHIN_S = 60.0
 def test_a_request__is_one_task_wherever_a_kill_hits_it(
     tmp_path: Path, rng: Random, tell: Tell
 ) -> None:
-    found: Counter[str] = Counter()
-    accepted: dict[str, str] = {}
     with street(tmp_path) as town:
         nodes = town.open("alice", "bob", "carol")
-        victim, others = nodes[0], nodes[1:]
+        *victims, witness = nodes
         network = make_network(name=None, genesis=town.genesis)
-        listen = victim.address.partition("/p2p/")[0]
-        for number in range(ROUNDS):
-            request = f"request {number}"
-            told = ask_and_kill(victim, request, early=number % 2 == 0, rng=rng)
-            written = has_request(remains_of(victim, network), request)
-            found["answered" if told else "written, not answered" if written else "unwritten"] += 1
-            assert written or not told, f"{request}: answered, but not in the journal"
+        dice = [Random(rng.random()) for _ in victims]
+        with ThreadPoolExecutor(len(victims)) as pool:
+            scenes = [
+                pool.submit(kill_and_ask_again, victim, witness.address, network, chance)
+                for victim, chance in zip(victims, dice, strict=True)
+            ]
+            outcomes = [scene.result() for scene in scenes]
 
-            victim.launch("--listen", listen, "--bootstrap", rng.choice(others).address)
-            victim.wait_serving()
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                asked = [pool.submit(ask_until_taken, victim, request) for _ in range(AT_ONCE)]
-                told |= {answer.result() for answer in asked}
-            assert len(told) == 1, f"{request} became {len(told)} tasks"
-            accepted[request] = told.pop()
-
-        wait_final(victim, list(accepted.values()), within_s=EQUAL_WITHIN_S)
-        wait_equal(nodes, within_s=EQUAL_WITHIN_S)
+        accepted = [task_id for one in outcomes for task_id in one.accepted.values()]
+        wait_quiet(nodes, within_s=EQUAL_WITHIN_S)
+        wait_final(witness, accepted, within_s=EQUAL_WITHIN_S)
         assert [node.stop() for node in nodes] == [0] * len(nodes)
         left = [remains_of(node, network) for node in nodes]
         complaints = [complaint for node in nodes for complaint in complaints_of(node)]
 
-    tell(f"{ROUNDS} requests, each made {AT_ONCE} times before a kill and {AT_ONCE} times after")
+    found = sum((one.found for one in outcomes), Counter[str]())
+    tell(f"{len(accepted)} requests, each made {AT_ONCE} times before a kill, {AT_ONCE} after")
     tell(f"where the kill hit: {dict(found)}")
-    assert 0 < found["answered"] < ROUNDS, "all kills fell on one side of the answer"
+    assert 0 < found["answered"] < len(accepted) >= ROUNDS, "kills on one side of the answer only"
     assert complaints == []
-    assert faults_of(left, network, accepted=accepted.values()) == []
-    assert texts_of(left[0], network) == Counter(f"{victim.name}: {one}" for one in accepted)
+    assert faults_of(left, network, accepted=accepted) == []
+    asked = zip(victims, outcomes, strict=True)
+    texts = Counter(f"{node.name}: {request}" for node, one in asked for request in one.accepted)
+    assert texts_of(left[0], network) == texts
+
+
+def kill_and_ask_again(node: RealNode, bootstrap: str, network: Network, chance: Random) -> Outcome:
+    """Make requests of one node, kill it around each answer, and repeat the request."""
+    outcome = Outcome()
+    listen = node.address.partition("/p2p/")[0]
+    for number in range(ROUNDS_EACH):
+        request = f"request {number}"
+        told = ask_and_kill(node, request, early=number % 2 == 0, rng=chance)
+        written = has_request(remains_of(node, network), request)
+        where = "answered" if told else "written, not answered" if written else "unwritten"
+        outcome.found[where] += 1
+        assert written or not told, f"{request}: answered, but not in the journal"
+
+        node.launch("--listen", listen, "--bootstrap", bootstrap)
+        node.wait_serving()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            asked = [pool.submit(ask_until_taken, node, request) for _ in range(AT_ONCE)]
+            told |= {answer.result() for answer in asked}
+        assert len(told) == 1, f"{request} became {len(told)} tasks"
+        outcome.accepted[request] = told.pop()
+    return outcome
 
 
 def ask_and_kill(node: RealNode, request: str, *, early: bool, rng: Random) -> set[str]:

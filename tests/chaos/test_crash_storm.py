@@ -17,7 +17,7 @@ from tests.chaos.oracle import (
     remains_of,
     tasks_in,
 )
-from tests.chaos.sizes import is_long
+from tests.chaos.sizes import is_long, times
 from tests.chaos.storm import Storm
 from tests.loopback.nodes import street, wait_equal, wait_final
 
@@ -29,8 +29,9 @@ HEARD_WITHIN_S = 10.0
 @pytest.mark.chaos
 @pytest.mark.chaos_ci
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("run", range(times(small=1, listed=3)))
 def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(
-    tmp_path: Path, rng: Random, tell: Tell
+    run: int, tmp_path: Path, rng: Random, tell: Tell
 ) -> None:
     with street(tmp_path) as town:
         nodes = town.open("alice", "bob", "carol", "dave", "erin")
