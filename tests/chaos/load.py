@@ -66,11 +66,13 @@ class Rest:
 
     Attributes:
         log: The records that each of them holds.
+        final: How many tasks were final.
         equal_s: From the date of the newest record to the moment all held it, and all alike; of
             no meaning where clocks are wrong.
     """
 
     log: Sequence[Verified]
+    final: int
     equal_s: float
 
     @property
@@ -79,25 +81,31 @@ class Rest:
         return len(self.log)
 
 
-def wait_quiet(nodes: Sequence[RealNode], *, within_s: float) -> float:
-    """Wait until all are equal and stay so; return since when, Unix seconds."""
+def wait_quiet(nodes: Sequence[RealNode], *, quiet_s: float, within_s: float) -> float:
+    """Wait until all are equal and stay so for a while; return since when, Unix seconds."""
     deadline = time.monotonic() + within_s
     while True:
         digest = wait_equal(nodes, within_s=max(0.0, deadline - time.monotonic()))
         since_s = time.time()
-        time.sleep(QUIET_S)  # quiet is a span: there is nothing to wait for but its end
+        time.sleep(quiet_s)  # quiet is a span: there is nothing to wait for but its end
         if wait_equal(nodes, within_s=max(0.0, deadline - time.monotonic())) == digest:
             return since_s
 
 
 def judge(
-    bed: Bed, load: Load, nodes: Sequence[RealNode], *, within_s: float = QUIET_WITHIN_S
+    bed: Bed,
+    load: Load,
+    nodes: Sequence[RealNode],
+    *,
+    quiet_s: float = QUIET_S,
+    within_s: float = QUIET_WITHIN_S,
 ) -> Rest:
     """Let nodes come to rest, stop them, and check all that must hold.
 
     Tasks count as accepted only by nodes that are among these: others took theirs with them.
     """
-    equal_at_s = wait_quiet(nodes, within_s=within_s)
+    equal_at_s = wait_quiet(nodes, quiet_s=quiet_s, within_s=within_s)
+    final = nodes[0].count("final")
     boards = [node.ask("/leaderboard") for node in nodes]
     assert all(board == boards[0] for board in boards)
     assert {node.name: blame for node in nodes if (blame := blame_by(node))} == {}
@@ -108,7 +116,7 @@ def judge(
     assert faults_of(left, network, accepted=accepted) == []
     assert [words for node in nodes for words in complaints_of(node)] == []
     log = tuple(left[0].records.values())
-    return Rest(log, equal_at_s - max(record.created_ms for record in log) / 1_000)
+    return Rest(log, final, equal_at_s - max(record.created_ms for record in log) / 1_000)
 
 
 def late_commits(log: Sequence[Verified], *, after_ms: int) -> int:
