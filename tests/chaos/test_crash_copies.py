@@ -48,6 +48,7 @@ TASKS_AFTER_COPY = 35  # each leads the submitter to sign a task and a jury
 HALTED_EXIT_CODE = 4
 HALTED_WITHIN_S = 30.0
 EQUAL_WITHIN_S = 60.0
+QUIET_S = 3.0  # for so long nobody has anything to add
 SIGNS_AGAIN_WITHIN_S = 90.0  # half a minute after the last own record came back
 EVERY_S = 0.2
 
@@ -142,7 +143,7 @@ def test_a_directory_that_runs_twice__stops_before_it_voids_more_than_one_task(
             ask_once(node, f"at the same time {number}")
         time.sleep(EVERY_S)
     halted_s = time.monotonic() - started_s
-    wait_quiet([alice, carol], within_s=EQUAL_WITHIN_S)
+    wait_quiet([alice, carol], quiet_s=QUIET_S, within_s=EQUAL_WITHIN_S)
     left_running = [copy for copy in (bob, twin) if copy.is_running]
     ended = [copy for copy in (bob, twin) if not copy.is_running]
     codes = [copy.wait_ended() for copy in ended]

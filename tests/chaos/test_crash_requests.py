@@ -24,6 +24,7 @@ ROUNDS = times(small=10, listed=100)
 ROUNDS_EACH = -(-ROUNDS // 2)  # of two nodes, at the same time
 EARLY_S = 0.06  # measured: the first of five is answered after 30 to 60 ms
 EQUAL_WITHIN_S = 60.0
+QUIET_S = 3.0  # for so long nobody has anything to add
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ def test_a_request__is_one_task_wherever_a_kill_hits_it(
             outcomes = [scene.result() for scene in scenes]
 
         accepted = [task_id for one in outcomes for task_id in one.accepted.values()]
-        wait_quiet(nodes, within_s=EQUAL_WITHIN_S)
+        wait_quiet(nodes, quiet_s=QUIET_S, within_s=EQUAL_WITHIN_S)
         wait_final(witness, accepted, within_s=EQUAL_WITHIN_S)
         assert [node.stop() for node in nodes] == [0] * len(nodes)
         left = [remains_of(node, network) for node in nodes]
