@@ -94,6 +94,7 @@ class Sync:
             network=network,
             checks=self._checks,
             asked=lambda peer_id: self._planner.asked(peer_id, _now_ms()),
+            fills=lambda peer_id: self._planner.fills(peer_id, _now_ms()),
             wrong=self._hang_up,
         )
         self._running: SyncSession | None = None

@@ -19,6 +19,7 @@ from node.exchange import (
     QUERY_BYTES_MAX,
     RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
+    RESPONSE_BYTES_MAX,
     Comparison,
     pack_blobs,
     pack_taken,
@@ -57,6 +58,7 @@ SALTED_GAP_S = 20.0  # and all of them together
 SALTED_PEERS_MAX = 256
 SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
 SPLIT_RECORDS_MIN = 64  # so many checks are worth a second thread
+FULL_PAGE_BYTES = RESPONSE_BYTES_MAX // 2  # of news in one push: what gossip lost is never as much
 STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
 
 
@@ -72,6 +74,7 @@ class SyncAnswers:
         network: Network,
         checks: trio.CapacityLimiter,
         asked: Callable[[PeerId], None],
+        fills: Callable[[PeerId], None],
         wrong: Callable[[PeerId], Awaitable[None]],
     ) -> None:
         """Take the doors.
@@ -83,6 +86,7 @@ class SyncAnswers:
             network: Whose records these are.
             checks: How many threads check signatures at once.
             asked: Told of every peer that compares with us.
+            fills: Told of every peer that sends us much that we lack.
             wrong: Told of a peer that pushed what can never be right.
         """
         self.received = 0
@@ -92,6 +96,7 @@ class SyncAnswers:
         self._network = network
         self._checks = checks
         self._asked = asked
+        self._fills = fills
         self._wrong = wrong
         self._comparing = trio.CapacityLimiter(1)  # a thread: strangers get no second core
         self._comparisons = Buckets(per_s=COMPARISONS_PER_S, burst=COMPARISONS_BURST)
@@ -161,6 +166,8 @@ class SyncAnswers:
         except NotStored as error:
             raise PeerFailed(f"push: {error}") from error
         self.received += len(records)
+        if sum(map(len, news)) >= FULL_PAGE_BYTES:
+            self._fills(peer_id)
         return pack_taken(len(records))
 
     async def _respond(self, peer_id: PeerId, asked: Comparison) -> bytes:

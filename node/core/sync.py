@@ -18,6 +18,7 @@ from protocol.ids import PeerId
 GAP_MS = 5_000  # from the end of a session to the next; a failed one does not count
 RANDOM_EVERY_MS = 10_000  # on average; equal logs compare for 21 bytes
 YIELD_MS = 2_000  # a peer that dialled us, or asks us, is left to do so: else all moves twice
+FILL_YIELD_MS = 8_000  # one that fills our log, too: its next page takes 2 to 4 s on a slow line
 SALTED_EVERY_MS = 3_600_000
 FAILED_PAUSE_MS = 10_000  # a peer that did not answer is passed over for so long, then twice that
 REFUSED_PAUSE_MS = 60_000  # one that stores nothing for so long, then twice that
@@ -129,9 +130,16 @@ class SyncPlanner:
 
     def asked(self, peer: PeerId, now_ms: int) -> None:
         """Note that a peer is comparing its log with ours."""
+        self._yield_to(peer, now_ms + YIELD_MS)
+
+    def fills(self, peer: PeerId, now_ms: int) -> None:
+        """Note that a peer has sent us a page full of what we lacked: more of it will come."""
+        self._yield_to(peer, now_ms + FILL_YIELD_MS)
+
+    def _yield_to(self, peer: PeerId, until_ms: int) -> None:
         known = self._peers.get(peer)
         if known is not None:
-            known.asks_until_ms = now_ms + YIELD_MS
+            known.asks_until_ms = max(known.asks_until_ms, until_ms)
 
     def left(self, peer: PeerId) -> None:
         """Note a peer that is gone."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.core.sync import (
     FAILED_PAUSE_MS,
+    FILL_YIELD_MS,
     GAP_MS,
     RANDOM_EVERY_MS,
     REFUSED_PAUSE_MS,
@@ -254,6 +255,17 @@ def test_next__leaves_a_peer_alone_that_asks_us() -> None:
         assert planner.next(moment_ms) is None
 
     assert planner.next(START_MS + 60_000 + YIELD_MS) is not None
+
+
+def test_next__leaves_a_peer_alone_for_longer_that_fills_our_log() -> None:
+    planner = a_planner(inbound=["bob"])
+    bob, begun_ms = PeerId("bob"), START_MS + 60_000
+
+    planner.fills(bob, begun_ms)
+    planner.asked(bob, begun_ms + 1)  # its next question does not cut that short
+
+    assert planner.next(begun_ms + FILL_YIELD_MS - 1) is None
+    assert planner.next(begun_ms + FILL_YIELD_MS) is not None
 
 
 def test_next__goes_first_to_a_peer_we_dialled() -> None:
