@@ -28,6 +28,15 @@ SEED = sha256(b"a seed")
 PASSPHRASE = b"correct horse battery staple"
 CHEAP = LOG2_N_MIN
 TEXT = seal_key(SEED, PASSPHRASE, log2_n=CHEAP)
+# Sealed once and written down: every later version must open it.
+KEPT = b"""\
+-----BEGIN AIMARKET SEALED KEY-----
+lwHEIG7pYf9b8rXR6Ge5PH+lCm5jQFPpqVt3KUWAuvoQs6uyDsQgHGJbUFHvxDuv
+h+VXeru8CNxDCafz+/Jg27RhkgLAAoHEDAzul3b5FZRiic2e3MQwyaFriVkx97+u
+Q5kXdTAqerImp4jxJhatxfqHV+FEQpMnale5fQDf2QjQ5TZ+mTVnxCDxfN+8M70A
+jznPAaZiO6fgieTqdpfCOW3tOomWjI3AdA==
+-----END AIMARKET SEALED KEY-----
+"""
 BEGIN, *LETTERS, END = TEXT.split(b"\n")[:-1]
 BODY = base64.b64decode(b"".join(LETTERS))
 
@@ -186,6 +195,10 @@ def test_open_sealed_key__refuses_the_seed_of_another__whoever_sealed_it() -> No
 
     with pytest.raises(SealBroken, match="the key of somebody else"):
         open_sealed_key(read_sealed_key(armoured(body(box=box))), PASSPHRASE)
+
+
+def test_open_sealed_key__opens_what_was_sealed_long_ago() -> None:
+    assert open_sealed_key(read_sealed_key(KEPT), PASSPHRASE) == SEED
 
 
 def test_sealed_key__is_bound_as_its_docstring_says() -> None:
