@@ -90,11 +90,16 @@ class Storm:
     _shots: list[tuple[str, float, frozenset[str]]] = field(default_factory=list)
     _away: dict[str, "Future[Return]"] = field(default_factory=dict)
 
-    def rage(self, *, kills: int) -> None:
-        """Kill so many times; on return everybody is back and every request was answered."""
+    def rage(self, *, kills: int, kills_max: int) -> None:
+        """Kill so many times, and more while a phase was never hit, which no aim ensures.
+
+        On return everybody is back and every request was answered.
+        """
         self._addresses = {node.name: node.address for node in self.nodes}
         with ThreadPoolExecutor(max_workers=16) as pool:
-            for _ in range(kills):
+            while len(self.kills) < kills or (
+                len(self.kills) < kills_max and not all(self.phases().values())
+            ):
                 self._round(pool)
             for future in list(self._away.values()):
                 self.returns.append(future.result(timeout=RETURN_S))

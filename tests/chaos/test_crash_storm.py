@@ -45,7 +45,7 @@ def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(
             away_s_max=AWAY_S,
         )
         started_s = time.monotonic()
-        storm.rage(kills=KILLS)
+        storm.rage(kills=KILLS, kills_max=3 * KILLS)
         raged_s = time.monotonic()
 
         last_s = max(one.launched_s for one in storm.returns)
@@ -60,7 +60,7 @@ def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(
         complaints = [complaint for node in nodes for complaint in complaints_of(node)]
 
     report(storm, tell, raged_s - started_s, equal_s - last_s)
-    assert len(storm.kills) == len(storm.returns) == KILLS
+    assert len(storm.kills) == len(storm.returns) >= KILLS
     assert all(storm.phases().values()), storm.phases()
     assert complaints == []
     assert all(not counted for counted in blamed.values()), blamed
