@@ -150,7 +150,7 @@ class _Node:
                 self._clock.now(), most=PRESENCES_MAX
             ),
             signing_allowed=key.fresh,
-            torn=store.torn and not self._loop.machine.adopts,
+            torn=self._has_known_peers() if self._loop.machine.adopts else store.torn,
         )
         answerers = self._sync.answerers()
         answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
@@ -216,6 +216,10 @@ class _Node:
                 finally:
                     remove_rpc_file(self._config.directory / FILE_NAME, rpc)
                 nursery.cancel_scope.cancel()
+
+    def _has_known_peers(self) -> bool:
+        """Answer whether there are others, be it that none can be reached now."""
+        return bool(self._config.bootstrap) or (self._config.directory / PEER_BOOK_NAME).exists()
 
     def _make_machine(self, newest_ms: int, presences: Presences | None) -> Machine:
         config = self._config

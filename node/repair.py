@@ -20,7 +20,9 @@ from pathlib import Path
 from consensus import layout
 from consensus.incremental import fold
 from consensus.log import find_task, has_record, record_count
-from node.core.own import cancellation, cancelled
+from consensus.rows import Changes
+from node.core.adoption import slots_of
+from node.core.own import Entry, cancellation, cancelled, entry_changes, read_entry
 from node.errors import StartError, StoreDamaged, StoreError
 from node.restore import restore
 from node.store.directory import (
@@ -37,9 +39,9 @@ from node.store.level import LevelLog
 from node.store.open import open_journal
 from node.store.salvage import Wreck, copy_log
 from protocol.errors import ProtocolError
-from protocol.ids import PublicKey, RecordId
+from protocol.ids import PublicKey, RecordId, sha256
 from protocol.params import Network
-from protocol.record import Verified, open_record
+from protocol.record import Verified, open_record, signed_bytes
 
 FOLDED_TOGETHER = 500  # records; a guess: few writes, and little memory
 
@@ -201,10 +203,16 @@ def _fill(
 ) -> Repaired:
     """Write a new log: all that is right in the old one, and all that the journal holds."""
     salvaged = refused = 0
+    said = {
+        sha256(signed_bytes(read_entry(data, network.params).record)) for data in journal.replay()
+    }
     rows = wreck.scan(layout.RECORD)
     while some := list(islice(rows, FOLDED_TOGETHER)):
         good = [record for row in some if (record := _proven(*row, network)) is not None]
         log.stage(fold(log, good, network).changes)
+        for record in good:
+            if record.author == public_key and record.record_id not in said:
+                log.stage(_strange(record))
         log.flush()
         salvaged += len(good)
         refused += len(some) - len(good)
@@ -219,6 +227,12 @@ def _fill(
     log.flush(sync=True)
     lost = sum(not has_record(log, RecordId(key[9:])) for key, _ in wreck.scan(layout.ORDER))
     return Repaired(salvaged, refused, wreck.gaps, lost, restored, record_count(log))
+
+
+def _strange(record: Verified) -> Changes:
+    """Return the rows by which a node finds that its journal does not know a record of its key."""
+    slots = (b"strange" + record.record_id, *slots_of(record))
+    return entry_changes(Entry(record.raw, slots, (), ()), record.record_id)
 
 
 def _proven(key: bytes, raw: bytes, network: Network) -> Verified | None:

@@ -39,8 +39,10 @@ class Adoption:
 
     def take(self, turn: Turn, records: Sequence[Verified]) -> None:
         """Write own records down that came from elsewhere; nothing else may use their slots."""
+        if not records:
+            return
         for record in records:
-            slots = [slot for one in record.statements if (slot := _slot_of(one)) is not None]
+            slots = slots_of(record)
             fresh = tuple(slot for slot in slots if find_slot(turn.rows, slot) is None)
             for slot in slots:
                 self._outbox.forget(slot)
@@ -58,11 +60,16 @@ class Adoption:
 
     def end(self, turn: Turn) -> None:
         """Go over to signing: an own record that is met from now on stops the node again."""
-        self.is_going_on = False
+        self.is_going_on = self._may_end = False
         turn.effects.append(Adopted())
 
     def _wait(self, turn: Turn) -> None:
         self._alarms.set(ADOPTION, turn.now.ms + SETTLE_MS)
+
+
+def slots_of(record: Verified) -> list[bytes]:
+    """Return what a record uses up, as far as it tells."""
+    return [slot for one in record.statements if (slot := _slot_of(one)) is not None]
 
 
 def _slot_of(statement: Statement) -> bytes | None:

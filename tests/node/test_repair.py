@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from node.core.own import read_entry
 from node.errors import StartError, StoreDamaged
 from node.repair import Repaired, repair_store
+from node.restore import unjournaled
 from node.store.directory import FORMAT, read_marker
+from node.store.journal import Journal
 from node.store.level import LevelLog
 from tests.builders import NETWORK, key
 from tests.node.stores import (
@@ -291,4 +294,24 @@ def test_repair_store__leaves_the_journals_torn_tail_to_the_node(tmp_path: Path)
 
     store = opened(path)
     assert store.torn
+    store.close()
+
+
+def test_repair_store__leaves_it_known_that_a_journal_lacks_what_the_log_holds(
+    tmp_path: Path,
+) -> None:
+    path = a_store(tmp_path / OWNER)
+    _, entries = a_node()
+    (path / "journal").unlink()
+    journal = Journal.create(path / "journal", owner=NETWORK.network_id + key(OWNER))
+    journal.append(entries[:3])  # an old copy that was put back
+    journal.close()
+
+    repaired(path)
+
+    store = opened(path)
+    strange = unjournaled(store.log, store.journal_entries, NETWORK)
+    assert {entry.record for entry in strange} == {
+        read_entry(data, NETWORK.params).record for data in entries[3:]
+    }
     store.close()

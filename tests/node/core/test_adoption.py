@@ -142,3 +142,18 @@ def test_a_rolled_back_node__stops_without_the_operators_word(entries_kept: int)
 
     assert "an" in world.halts
     assert signed_twice(world.spoken) == []
+
+
+def test_adoption__ends_though_others_speak_all_the_time() -> None:
+    world = rolled_back(0, adopts=True)
+    world.sync()
+    world.tell("an", SigningAllowed())
+
+    for _ in range(2):
+        world.run(SETTLE_MS - 5_000)
+        world.ask("bo", "something")
+    world.run(SETTLE_MS)
+    world.ask("bo", "something else")
+    world.run(SETTLE_MS)
+
+    assert [one for one in world.nodes["an"].effects if isinstance(one, Adopted)] == [Adopted()]
