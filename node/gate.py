@@ -32,6 +32,8 @@ class RecordGate:
 
     async def __call__(self, topic: str, data: bytes, sender: PeerId) -> Relay:
         """Say what becomes of a gossip message, storing what is new in it."""
+        if self._loop.outage:
+            return Relay.IGNORE  # nothing could be stored, and perhaps nothing can be read
         try:
             raws = unpack_gossip(data)
             if topic == self._topics.records and all(map(self._is_stored, raws)):

@@ -262,7 +262,13 @@ class Loop:
                     case _:
                         later.append(effect)
         if entries or wrote:
-            await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
+            try:
+                await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
+            except StoreError as error:  # the next machine would not know that it has to stop
+                for effect in later:
+                    if isinstance(effect, Halt):
+                        raise SignedElsewhere(effect.reason) from error
+                raise
         for effect in later:
             await self._do(effect, nursery)
 
@@ -336,5 +342,5 @@ class Loop:
             result = await self._inference.infer(capability, input_bytes)
         except InferenceFailed as error:
             logger.warning("no answer for task %s: %s", task_id[:4].hex(), error)
-        if machine is self.machine:
+        if machine is self.machine and not self._outage:  # else another machine would hear of it
             await self.tell(Inferred(task_id, result))

@@ -77,7 +77,7 @@ class Recovery:
         await trio.to_thread.run_sync(_probe, self._store.directory.path)
         self._store.log.reopen()  # on this thread: others read on it, and none may meanwhile
         newest_ms = await trio.to_thread.run_sync(self._restored_ms)
-        return self._make(newest_ms, before.presences)
+        return self._make(max(newest_ms, before.outbox.last_created_ms), before.presences)
 
     def _restored_ms(self) -> int:
         return restore(self._store.log, self._store.journal_entries, self._network)

@@ -13,7 +13,7 @@ import trio
 
 from node.core.events import PeerJoined, PresencesHeard, SigningAllowed
 from node.core.sync import Outcome, Session, SyncPlanner
-from node.errors import NetError, PeerFailed
+from node.errors import NetError, PeerFailed, StoreDamaged, StoreError
 from node.exchange import (
     PRESENCES_BYTES_MAX,
     PRESENCES_MAX,
@@ -163,7 +163,7 @@ class Sync:
             nursery.start_soon(self._meet_the_mute)
             while True:
                 self._news = trio.Event()
-                session = self._next_session()
+                session = await self._next_session()
                 if session is not None:
                     await self._run_session(session)
                     continue
@@ -173,11 +173,17 @@ class Sync:
                 with trio.move_on_after(min(wait_s, LOOK_S)):
                     await self._news.wait()
 
-    def _next_session(self) -> Session | None:
+    async def _next_session(self) -> Session | None:
         """Return what to begin now; a node that can store nothing only answers."""
         if not self._loop.takes_records:
             return None
-        waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
+        try:
+            waits_for_ms = self._loop.machine.waits_for_ms(self._loop.now())
+        except StoreDamaged:
+            raise
+        except StoreError as error:
+            await self._loop.suspend(str(error))
+            return None
         return self._planner.next(_now_ms(), waits_for_ms=waits_for_ms)
 
     async def _run_session(self, session: Session) -> None:
@@ -266,6 +272,10 @@ class Sync:
             await self._take_presences(peer_id, answer)
         except (NetError, ProtocolError) as error:
             logger.info("no presences from %s: %s", peer_id, error)
+        except StoreDamaged:
+            raise
+        except StoreError as error:
+            await self._loop.suspend(str(error))
         finally:
             self._greetings.release_on_behalf_of(greeting)
 

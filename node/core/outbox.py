@@ -50,7 +50,12 @@ class Draftee:
 
 
 class Outbox:
-    """Statements that wait for the next message, and records that wait to be said again."""
+    """Statements that wait for the next message, and records that wait to be said again.
+
+    Attributes:
+        signing: Whether this key may sign.
+        last_created_ms: The date of our newest record, presences included.
+    """
 
     def __init__(
         self,
@@ -70,7 +75,7 @@ class Outbox:
         self._slots: dict[bytes, Draftee] = {}
         self._again: deque[bytes] = deque()
         self._next_ms = 0
-        self._last_created_ms = last_created_ms
+        self.last_created_ms = last_created_ms
         self._crowd = Recent(_CROWD_SPAN_MS)
 
     def __len__(self) -> int:
@@ -110,12 +115,12 @@ class Outbox:
 
     def created_ms(self, turn: Turn) -> int:
         """Date our next record: our clock, but always later than the last."""
-        self._last_created_ms = max(turn.now.wall_ms, self._last_created_ms + 1)
-        return self._last_created_ms
+        self.last_created_ms = max(turn.now.wall_ms, self.last_created_ms + 1)
+        return self.last_created_ms
 
     def note_date(self, created_ms: int) -> None:
         """Date our next record later than this one of ours."""
-        self._last_created_ms = max(self._last_created_ms, created_ms)
+        self.last_created_ms = max(self.last_created_ms, created_ms)
 
     def flush(self, turn: Turn) -> list[Verified]:
         """Sign and publish what waits, if it may leave now; return the new records."""

@@ -7,7 +7,7 @@ adopting   the operator knows that no other copy runs: take in what this key sai
 import os
 from pathlib import Path
 
-from node.errors import SignedElsewhere, StartError
+from node.errors import SignedElsewhere, StartError, StoreError
 from node.store.files import one_line, replace_file, sync_folder
 
 HALTED_NAME = "halted"
@@ -71,7 +71,10 @@ def end_adoption(folder: Path) -> None:
     """Note that the operator's word was carried out.
 
     Raises:
-        OSError: The disk refuses.
+        StoreError: The disk refuses; the word holds still.
     """
-    (folder / ADOPTING_NAME).unlink(missing_ok=True)
-    sync_folder(folder)
+    try:
+        (folder / ADOPTING_NAME).unlink(missing_ok=True)
+        sync_folder(folder)
+    except OSError as error:
+        raise StoreError(f"cannot remove {folder / ADOPTING_NAME}: {one_line(error)}") from error

@@ -126,6 +126,7 @@ class Journal:
 
         Raises:
             StoreDamaged: An entry changed since the journal was opened.
+            StoreError: The disk does not let us read it.
         """
         return self._replay(self._end)
 
@@ -138,14 +139,17 @@ class Journal:
             self._lost = True
 
     def _replay(self, end: int) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
-            link = self._anchor
-            self._read_head(file)
-            while file.tell() < end:
-                payload, link = self._read_entry(file, link, end)
-                if payload is None:
-                    raise StoreDamaged(f"{self._path} became shorter while it was open")
-                yield payload
+        try:
+            with self._path.open("rb") as file:
+                link = self._anchor
+                self._read_head(file)
+                while file.tell() < end:
+                    payload, link = self._read_entry(file, link, end)
+                    if payload is None:
+                        raise StoreDamaged(f"{self._path} became shorter while it was open")
+                    yield payload
+        except OSError as error:
+            raise StoreError(f"cannot read {self._path}: {one_line(error)}") from error
 
     def _measure(self) -> None:
         """Find the end of the last whole entry."""

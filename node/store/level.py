@@ -194,6 +194,8 @@ class LevelLog:
             yield from cursor
         except plyvel.Error as error:
             raise self._failed("read", error) from error
+        except RuntimeError as error:  # what plyvel says once the log is closed or opened anew
+            raise StoreError(f"cannot read {self._folder}: {one_line(error)}") from error
         finally:
             cursor.close()
 
