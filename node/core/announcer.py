@@ -84,7 +84,8 @@ class Announcer:
         return max(self._settings.presence_ms, crowd_ms)
 
     def _seal(self, turn: Turn, *, load: int, ttl_ms: int, state_digest: Digest) -> Verified:
-        capabilities = sorted_capabilities(list(self.capabilities))
+        # Who stores nothing foreign could never open what it sealed: nobody is to wait for it.
+        capabilities = sorted_capabilities([] if self.is_behind else list(self.capabilities))
         horizon_ms, count, fingerprint = 0, 0, bytes(16)
         if not self.is_behind:
             horizon_ms = horizon_of(turn.now.wall_ms)

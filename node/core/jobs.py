@@ -75,6 +75,10 @@ class Jobs:
         """Return the job of a task."""
         return self._jobs.get(task_id)
 
+    def ids(self) -> list[TaskId]:
+        """Return the tasks of all jobs, oldest first."""
+        return list(self._jobs)
+
     def of(self, submitter: PublicKey) -> Iterator[TaskId]:
         """Walk a submitter's jobs as they are now, oldest first."""
         return iter(list(self._of.get(submitter, ())))

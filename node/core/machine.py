@@ -185,6 +185,9 @@ class Machine:
                 self._announcer.note(turn, event)
                 if isinstance(event, CapabilitiesChanged):
                     self.worker.serve(turn, event.capabilities)
+                if isinstance(event, Room):
+                    self.worker.rest(turn, event.is_full)
+                    self.submitter.is_behind = event.is_full
             case SigningAllowed():
                 self._allow_signing(turn)
             case Stopping():

@@ -33,6 +33,7 @@ class Worker:
 
     def __init__(self, parts: Parts) -> None:
         self.capabilities: tuple[Capability, ...] = ()
+        self._rests = False
         self._me = parts.me
         self._network = parts.network
         self._settings = parts.settings
@@ -70,8 +71,11 @@ class Worker:
         for task_id in unopened(turn.rows):
             submitted = find_task(turn.rows, task_id)
             if submitted is not None:
-                for jury in juries_of(turn.rows, task_id, submitted.author):
+                juries = juries_of(turn.rows, task_id, submitted.author)
+                for jury in juries:
                     self.see_jury(turn, submitted.author, jury)
+                if not juries:
+                    self._sealed[task_id] = turn.now.ms
 
     def serve(self, turn: Turn, capabilities: tuple[Capability, ...]) -> None:
         """Take note of what we can run now, and look at what waits for it."""
@@ -79,6 +83,14 @@ class Worker:
         if capabilities:
             self._look_after = TaskId(b"")
             self.look(turn)
+
+    def rest(self, turn: Turn, is_wanted: bool) -> None:
+        """Begin and seal nothing while no jury could be stored; then take up what waits."""
+        self._rests = is_wanted
+        if not is_wanted:
+            self.serve(turn, self.capabilities)
+            self._later.extend(self._jobs.ids())
+            self._consider_later(turn)
 
     def see_task(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Look at a task for the first time."""
@@ -143,7 +155,7 @@ class Worker:
     def consider(self, turn: Turn, task_id: TaskId) -> None:
         """Start a job whose turn has come, or set the alarm for when to look again."""
         job = self._jobs.find(task_id)
-        if job is None or job.stage is not Stage.WAITING:
+        if job is None or job.stage is not Stage.WAITING or self._rests:
             return
         now_ms, settings = turn.now.ms, self._settings
         ranking = self._ranking(job, now_ms)
@@ -185,7 +197,9 @@ class Worker:
         self._running -= 1
         job = self._jobs.find(task_id)
         if job is not None and job.stage is Stage.RUNNING:
-            if result is not None:
+            if result is not None and self._rests:
+                job.stage = Stage.WAITING
+            elif result is not None:
                 self._commit(turn, job, result)
             elif job.runs < RUNS_PER_JOB_MAX:
                 # A failed run commits nothing. A stand-by steps in; we try again later.

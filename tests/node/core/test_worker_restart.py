@@ -79,6 +79,20 @@ def test_start__runs_no_task_again_that_it_committed_to() -> None:
     assert set(my_commits(world, task_id)) == set(sealed)
 
 
+def test_start__waits_for_the_jury_of_what_was_sealed_before() -> None:
+    world = a_bench()
+    ask(world, a_task())
+    world.run(200)
+    world.kill("me")
+
+    world.start()
+    world.run(6_000)
+
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    assert machine.waits_for_ms(world.now("me")) is not None
+
+
 def opened_records(world: World) -> list[bytes]:
     """Return every record, as it travelled, in which `me` opened something."""
     return [
