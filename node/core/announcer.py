@@ -1,9 +1,9 @@
 """Our own presence: what we can run and where we are, said often enough and not more."""
 
-from consensus.range_sums import fingerprint_below
 from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
 from node.core.events import CapabilitiesChanged, Listening, PeerJoined, Room
+from node.core.horizons import Horizons
 from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.gossip import pack_gossip
@@ -27,10 +27,11 @@ def horizon_of(wall_ms: int) -> int:
 class Announcer:
     """Signs presences; they are outside the outbox, since nothing in them binds us."""
 
-    def __init__(self, parts: Parts, signer: Signer) -> None:
+    def __init__(self, parts: Parts, signer: Signer, horizons: Horizons) -> None:
         self.capabilities: tuple[Capability, ...] = ()
         self.addresses: tuple[str, ...] = ()
         self._signer = signer
+        self._horizons = horizons
         self._network = parts.network
         self._settings = parts.settings
         self._presences = parts.presences
@@ -89,7 +90,7 @@ class Announcer:
         horizon_ms, count, fingerprint = 0, 0, bytes(16)
         if not self.is_behind:
             horizon_ms = horizon_of(turn.now.wall_ms)
-            count, fingerprint = fingerprint_below(turn.rows, horizon_ms)
+            count, fingerprint = self._horizons.fingerprint_below(turn.rows, horizon_ms)
         presence = Presence(
             capabilities=capabilities[: self._network.params.capabilities_max],
             load=load,

@@ -13,7 +13,6 @@ from consensus.log import (
     state_digest,
     undecided,
 )
-from consensus.range_sums import fingerprint_below
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
 from node.core.admission import Door, Entry
@@ -39,6 +38,7 @@ from node.core.events import (
     Via,
     Woke,
 )
+from node.core.horizons import Horizons
 from node.core.outbox import Draftee, Outbox
 from node.core.own import find_slot, profile_slot, statement_slot
 from node.core.parts import Parts
@@ -120,7 +120,8 @@ class Machine:
         self.worker = Worker(parts)
         self.submitter = Submitter(parts)
         self._requests = Requests(parts, self.submitter, is_behind=lambda: self.is_behind)
-        self._announcer = Announcer(parts, signer)
+        self._horizons = Horizons()
+        self._announcer = Announcer(parts, signer, self._horizons)
         self._adoption = Adoption(outbox=self.outbox, alarms=self._alarms, is_wanted=adopts)
 
     @property
@@ -307,11 +308,13 @@ class Machine:
         told = record.presence
         if told is None or told.horizon_ms == 0 or self._announcer.is_behind:
             return False
-        return fingerprint_below(turn.rows, told.horizon_ms) != (told.count, told.fingerprint)
+        ours = self._horizons.fingerprint_below(turn.rows, told.horizon_ms)
+        return ours != (told.count, told.fingerprint)
 
     def _store(self, turn: Turn, records: Sequence[Verified]) -> None:
         """Put records into the log and let both roles look at what they say."""
         folded = turn.fold(records, self._network)
+        self._horizons.note(records, folded)
         for record in records:
             for statement in record.statements:
                 match statement:

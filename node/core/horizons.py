@@ -1,0 +1,42 @@
+"""What the log comes to up to some moments: each summed once, however many presences tell of it.
+
+Most presences of one minute tell of the same moment, and records that old hardly ever arrive.
+"""
+
+from collections.abc import Sequence
+
+from consensus.incremental import Folded
+from consensus.range_sums import fingerprint_below
+from consensus.rows import Rows
+from protocol.record import Verified
+
+# Clocks that are a minute apart make two or three; a guess, and a stranger who tells of more
+# only makes us sum again.
+HORIZONS_MAX = 8
+
+
+class Horizons:
+    """Remembers `fingerprint_below` for a few moments; the oldest answer makes room."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, bytes]] = {}
+
+    def fingerprint_below(self, rows: Rows, horizon_ms: int) -> tuple[int, bytes]:
+        """Return how many records are dated before a moment, and their fingerprint, 16 bytes."""
+        known = self._known.get(horizon_ms)
+        if known is None:
+            known = fingerprint_below(rows, horizon_ms)
+            if len(self._known) >= HORIZONS_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[horizon_ms] = known
+        return known
+
+    def note(self, records: Sequence[Verified], folded: Folded) -> None:
+        """Forget what some records more have changed; called after every fold of these records."""
+        if folded.dropped:  # the date of what left the log is not told
+            self._known.clear()
+        elif folded.stored and self._known:
+            stored = set(folded.stored)
+            oldest_ms = min(one.created_ms for one in records if one.record_id in stored)
+            for horizon_ms in [known for known in self._known if oldest_ms < known]:
+                del self._known[horizon_ms]
