@@ -15,11 +15,8 @@ from consensus.log import find_record, has_record, records_named
 from node.core.pace import Buckets
 from node.errors import NotStored, PeerFailed
 from node.exchange import (
-    COMPARISON_BYTES_MAX,
-    QUERY_BYTES_MAX,
     RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
-    RESPONSE_BYTES_MAX,
     Comparison,
     pack_blobs,
     pack_taken,
@@ -30,11 +27,18 @@ from node.exchange import (
 from node.gate import open_all
 from node.loop import Loop
 from node.ports import Answerer, Log
-from node.sync_items import SaltedItems, SyncItems
+from node.salted import SaltedItems
+from node.sync_items import SyncItems
+from node.sync_limits import (
+    ANSWERING,
+    FIRST_QUERY_BYTES_MAX,
+    FULL_PAGE_BYTES,
+    pieces,
+)
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
-from protocol.reconcile import Limits, initiate, respond
+from protocol.reconcile import initiate, respond
 from protocol.reconcile_items import Items
 from protocol.reconcile_wire import VERSION
 from protocol.record import Verified, signed_bytes
@@ -42,12 +46,6 @@ from protocol.topics import Topics
 
 T = TypeVar("T")
 
-LIMITS = Limits(
-    frame_bytes_max=COMPARISON_BYTES_MAX,
-    message_bytes_max=QUERY_BYTES_MAX,
-    ranges_max=32_768,  # derived: more than such a message holds
-)
-FIRST_QUERY_BYTES_MAX = 64  # one fingerprint; answered from the rows, some 30 walks at most
 COMPARISONS_PER_S = 8  # of a peer; a message counts once, and once more for each 16 KiB
 COMPARISONS_BURST = 128
 COMPARISON_PACED_BYTES = 16 * 1_024
@@ -58,8 +56,6 @@ SALTED_GAP_S = 20.0  # and all of them together
 SALTED_PEERS_MAX = 256
 SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
 SPLIT_RECORDS_MIN = 64  # so many checks are worth a second thread
-FULL_PAGE_BYTES = RESPONSE_BYTES_MAX // 2  # of news in one push: what gossip lost is never as much
-STATEMENTS_TOLD_MAX = 512  # at once, so that a long catch-up leaves room for everything else
 
 
 class SyncAnswers:
@@ -178,11 +174,13 @@ class SyncAnswers:
             async with self._items.in_rows(asked.since_ms) as rows:
                 if asked.query == initiate(rows, equal_at_best=True):
                     return bytes([VERSION])
-                return respond(rows, asked.query, LIMITS)
+                return respond(rows, asked.query, ANSWERING)
         return await self._aside(await self._items.in_memory(asked.since_ms), asked.query)
 
     async def _aside(self, items: Items, query: bytes) -> bytes:
-        return await trio.to_thread.run_sync(respond, items, query, LIMITS, limiter=self._comparing)
+        return await trio.to_thread.run_sync(
+            respond, items, query, ANSWERING, limiter=self._comparing
+        )
 
     async def _salted_items(self, peer_id: PeerId, salt: bytes) -> SaltedItems:
         if self._salted is not None and self._salted.salt == salt:
@@ -249,15 +247,7 @@ async def tell(loop: Loop, records: Sequence[Verified], peer_id: PeerId) -> None
     Raises:
         NotStored: There is no room for them, or the disk fails.
     """
-    some: list[Verified] = []
-    statements = 0
-    for record in records:
-        some.append(record)
-        statements += len(record.statements)
-        if statements >= STATEMENTS_TOLD_MAX:
-            await loop.fetched(some, peer_id)
-            some, statements = [], 0
-    if some:
+    for some in pieces(records):
         await loop.fetched(some, peer_id)
 
 

@@ -6,46 +6,22 @@ every range of a message costs such walks, so the log is read into memory, 40 by
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import groupby, islice
+from itertools import islice
 
 import trio
 
 from consensus.range_sums import order_keys, sync_items
 from node.loop import Loop
 from node.ports import Log
-from protocol.ids import RecordId, sha256
-from protocol.reconcile_items import KEY_BYTES, Items, PackedItems
-from protocol.reconcile_wire import ID_BYTES, Bound
+from node.salted import SaltedItems, salted_pairs
+from protocol.reconcile_items import Items, PackedItems
+from protocol.reconcile_wire import Bound
 
 KEYS_PER_SLICE = 20_000  # measured: 30 ms of the loop
 FRESH_ITEMS_MAX = 4_000  # so few are read anew for every message
 SNAPSHOT_AGE_S = 2.0  # what came since is found next time
 SNAPSHOT_REST = 20.0  # an old snapshot is kept so many times as long as it took to read,
 FORGOTTEN_S = 60.0  # and given up when nobody has asked for it for so long
-_MOMENT_BYTES = 8
-
-
-class SaltedItems:
-    """All records under hashed ids, in the order of those."""
-
-    def __init__(self, salt: bytes, pairs: bytes) -> None:
-        """Take the items as `salted_pairs` lays them out; heavy, for a thread."""
-        self.salt = salt
-        width = KEY_BYTES + ID_BYTES
-        keys = range(0, len(pairs), width)
-        self.items = PackedItems(b"".join(pairs[at : at + KEY_BYTES] for at in keys))
-        self._ids = b"".join(pairs[at + KEY_BYTES : at + width] for at in keys)
-
-    def resolve(self, names: Sequence[bytes]) -> list[RecordId]:
-        """Return the records whose hashed ids begin with one of some names of equal length."""
-        if not names:
-            return []
-        wanted, length = set(names), len(names[0])
-        return [
-            RecordId(self._ids[ID_BYTES * at : ID_BYTES * (at + 1)])
-            for at in range(self.items.size)
-            if self.items.record_id(at)[:length] in wanted
-        ]
 
 
 class SyncItems:
@@ -105,14 +81,3 @@ class SyncItems:
 
 def _salted(salt: bytes, slices: Sequence[bytes]) -> SaltedItems:
     return SaltedItems(salt, salted_pairs(salt, slices))
-
-
-def salted_pairs(salt: bytes, slices: Sequence[bytes]) -> bytes:
-    """Lay out (created_ms, hashed id, id) ascending; moments stay in order, ids do not."""
-    keys = (some[at : at + KEY_BYTES] for some in slices for at in range(0, len(some), KEY_BYTES))
-    laid = bytearray()
-    for moment, same in groupby(keys, lambda key: key[:_MOMENT_BYTES]):
-        ids = (key[_MOMENT_BYTES:] for key in same)
-        for hashed, record_id in sorted((sha256(salt, one), one) for one in ids):
-            laid += moment + hashed + record_id
-    return bytes(laid)

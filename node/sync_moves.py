@@ -12,7 +12,6 @@ from node.exchange import (
     NAME_BYTES,
     RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
-    RESPONSE_BYTES_MAX,
     pack_blobs,
     pack_wanted,
     read_blobs,
@@ -21,17 +20,19 @@ from node.exchange import (
 from node.loop import Loop
 from node.ports import Log
 from node.sync_answers import is_stored, open_checked, tell
+from node.sync_limits import (
+    BYTES_PER_S_MIN,
+    MISSING_MAX,
+    PATIENCE_S,
+    PUSHED_MAX,
+    PUSHED_TOGETHER_MAX,
+    fitting,
+)
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
 from protocol.record import Verified, signed_bytes
 from protocol.topics import Topics
-
-PATIENCE_S = 8.0  # how long a peer may keep us waiting in a session, before it has moved anything;
-BYTES_PER_S_MIN = 32 * 1_024  # what it moves at this rate or faster earns that time back
-PUSHED_MAX = 100_000  # records offered in one session; a guess: some 15 MB of ids
-PUSHED_TOGETHER_MAX = 512  # in one request, and read at once, while nothing else may write
-MISSING_MAX = 16  # records that a peer may have dropped since it named them; a guess
 
 Ask = Callable[[PeerId, str, bytes], Awaitable[bytes]]
 
@@ -152,7 +153,7 @@ class Moves:
             self.progress.expected -= len(found) - len(raws)
             left = len(have) - at - len(found)
             while raws:
-                count = _fitting(raws)
+                count = fitting(raws)
                 is_news = await self._push_some(raws[:count])
                 raws = raws[count:]
                 if self.is_refused:
@@ -262,12 +263,3 @@ class Moves:
         if self._salt:  # else at least some were looked up before they were asked for
             raws = [raw for raw in raws if not is_stored(self._log, raw)]
         return await open_checked(raws, self._network, self._checks)
-
-
-def _fitting(raws: Sequence[bytes]) -> int:
-    """Return how many records `pack_blobs` puts into one request."""
-    count, room = 0, RESPONSE_BYTES_MAX
-    while count < len(raws) and (count == 0 or len(raws[count]) + 5 <= room):
-        room -= len(raws[count]) + 5
-        count += 1
-    return count

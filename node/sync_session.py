@@ -10,32 +10,25 @@ from node.errors import NetError, NotStored, StoreDamaged, StoreError
 from node.exchange import (
     COMPARISON_BYTES_MAX,
     NAME_BYTES,
-    QUERY_BYTES_MAX,
     Comparison,
     pack_comparison,
 )
 from node.loop import Loop
 from node.ports import Log
-from node.sync_answers import FIRST_QUERY_BYTES_MAX, SESSION_S
-from node.sync_items import SaltedItems, SyncItems
-from node.sync_moves import PUSHED_MAX, Ask, Moves, Patience, Progress
+from node.salted import SaltedItems
+from node.sync_answers import SESSION_S
+from node.sync_items import SyncItems
+from node.sync_limits import ASKING, FIRST_QUERY_BYTES_MAX, FIRST_S
+from node.sync_moves import Ask, Moves, Patience, Progress
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import RecordId
 from protocol.params import Network
-from protocol.reconcile import ROUNDS_MAX, Limits, Step, initiate, proceed
+from protocol.reconcile import ROUNDS_MAX, Step, initiate, proceed
 from protocol.reconcile_items import Items
 from protocol.reconcile_wire import VERSION
 from protocol.topics import Topics
 
 logger = logging.getLogger(__name__)
-
-FIRST_S = 3.0  # for the first answer, at most 400 bytes: whoever is silent holds up the others
-ASKING = Limits(
-    frame_bytes_max=QUERY_BYTES_MAX,
-    message_bytes_max=COMPARISON_BYTES_MAX,
-    ranges_max=49_152,  # derived: more than such a message holds
-    have_max=PUSHED_MAX,
-)
 
 _CAUSED = (ProtocolError, NetError, trio.TooSlowError, NotStored, StoreError)
 

@@ -7,10 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from node.exchange import Comparison, pack_comparison
-from node.sync_answers import LIMITS
-from node.sync_items import SaltedItems, salted_pairs
-from node.sync_moves import PUSHED_MAX
-from node.sync_session import ASKING
+from node.salted import SaltedItems, salted_pairs
+from node.sync_limits import ANSWERING, ASKING, PUSHED_MAX
 from protocol.ids import sha256
 from protocol.reconcile import ROUNDS_MAX, initiate, proceed, respond
 from protocol.reconcile_items import PackedItems
@@ -60,7 +58,7 @@ def compare(asker: PackedItems, asked: PackedItems, *, is_surely_different: bool
     messages = sent_bytes = unnamed = 0
     while query is not None:
         assert messages <= 2 * ROUNDS_MAX
-        answer = respond(asked, query, LIMITS)
+        answer = respond(asked, query, ANSWERING)
         messages += 2
         sent_bytes += len(pack_comparison(Comparison(0, b"", query))) + len(answer)
         if answer == bytes([VERSION]):

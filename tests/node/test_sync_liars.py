@@ -11,8 +11,7 @@ from node.core.events import Room
 from node.core.sync import Outcome
 from node.errors import PeerFailed
 from node.exchange import RECORDS_PER_REQUEST_MAX, pack_blobs, pack_taken
-from node.sync_moves import BYTES_PER_S_MIN, MISSING_MAX, PATIENCE_S
-from node.sync_session import FIRST_S
+from node.sync_limits import BYTES_PER_S_MIN, FIRST_S, MISSING_MAX, PATIENCE_S
 from protocol.ids import PeerId, sha256
 from protocol.reconcile import ROUNDS_MAX
 from protocol.reconcile_items import Item
