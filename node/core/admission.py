@@ -8,7 +8,7 @@ from collections import OrderedDict
 from enum import Enum
 
 from consensus.incremental import would_keep
-from node.core.pace import Buckets
+from node.core.pace import KEYS_MAX, Buckets
 from node.core.settings import Settings
 from node.core.turn import Turn
 from protocol.ids import PeerId, PublicKey, TaskId
@@ -57,6 +57,15 @@ class Door:
         """Take a token for one presence, gossiped or exchanged; apart from those for records."""
         by_sender = self._presences.take(sender, turn.now.ms)
         return self._speakers.take(author, turn.now.ms) and by_sender
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return how full each table is, and how full it may be."""
+        return {
+            "jury slots": (len(self._relayed), SLOTS_REMEMBERED_MAX),
+            "authors paced": (len(self._authors), KEYS_MAX),
+            "senders paced": (len(self._senders), KEYS_MAX),
+            "speakers paced": (len(self._speakers), KEYS_MAX),
+        }
 
     def admit(self, turn: Turn, record: Verified) -> Entry:
         """Say what becomes of a record whose bytes and signature are right."""

@@ -160,6 +160,15 @@ class Machine:
         )
         return [own.raw, *(one.raw for one in heard[: most - 1])]
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return how full everything is that strangers can make grow, and how full it may be."""
+        return {
+            **self.presences.sizes(),
+            **self.worker.sizes(),
+            **self._door.sizes(),
+            "statements that wait": (len(self.outbox), self._settings.outbox_max),
+        }
+
     def waits_for_ms(self, now: Now) -> int | None:
         """Return the date of a task whose next words should be here by now; None if all came."""
         waited = (self.submitter.waits_for(now.ms), self.worker.waits_for(now.ms))

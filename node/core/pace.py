@@ -28,6 +28,9 @@ class Buckets:
         self._set(key, level, now_ms)
         return max(0, -(level // self._per_s))
 
+    def __len__(self) -> int:
+        return len(self._levels)
+
     def _level(self, key: Hashable, now_ms: int) -> int:
         """Return thousandths of tokens."""
         level, since = self._levels.pop(key, (self._burst_milli, now_ms))
