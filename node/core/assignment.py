@@ -5,7 +5,10 @@ stand-bys in groups whose delay grows by one step while the group doubles, so th
 silent keys cost nine steps and not hundreds.
 """
 
-from collections.abc import Collection, Iterable
+from bisect import insort
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache, partial
 
 from protocol.ids import PublicKey, TaskId, sha256
 
@@ -13,6 +16,13 @@ from protocol.ids import PublicKey, TaskId, sha256
 MISSES_MAX = 3
 WINDOWS_MAX = 4
 LISTED_COMMITS_PER_SEAT_MAX = 4
+# An order is ranked again when a window ends, and by every node of a simulated network. It takes
+# 8 bytes a worker: with 5,000 of them this is 10 MB.
+TASKS_REMEMBERED_MAX = 256
+WORKERS_REMEMBERED_MAX = 16_384
+# Picking a worker out of an order costs some 1/16 of hashing it (measured: 50 ns and 800 ns).
+_PICKED_FOR_ONE_HASH = 16
+_HASHED_TO_PLACE_ONE = 16
 
 
 def order_of(task_id: TaskId, worker: PublicKey) -> bytes:
@@ -20,9 +30,39 @@ def order_of(task_id: TaskId, worker: PublicKey) -> bytes:
     return sha256(task_id, worker)
 
 
-def ranked(task_id: TaskId, workers: Iterable[PublicKey]) -> list[PublicKey]:
-    """Sort workers into the order in which a task is theirs."""
-    return sorted(workers, key=lambda worker: order_of(task_id, worker))
+def ranked(task_id: TaskId, workers: Collection[PublicKey]) -> list[PublicKey]:
+    """Sort different workers into the order in which a task is theirs.
+
+    Fastest where `workers` is a set or a dictionary.
+    """
+    among = workers if isinstance(workers, AbstractSet | Mapping) else set(workers)
+    place = partial(order_of, task_id)
+    known = _known_order(task_id)
+    if len(known) > len(among) * _PICKED_FOR_ONE_HASH:
+        return sorted(among, key=place)
+    order = list(filter(among.__contains__, known))
+    if len(order) < len(among):
+        new = set(among).difference(order)
+        if len(known) + len(new) > WORKERS_REMEMBERED_MAX:
+            known.clear()
+            new.update(order)
+        if len(new) * _HASHED_TO_PLACE_ONE > len(known):
+            known[:] = sorted([*known, *new], key=place)
+            return list(filter(among.__contains__, known))
+        for worker in new:
+            insort(known, worker, key=place)
+            insort(order, worker, key=place)
+    return order
+
+
+@lru_cache(maxsize=TASKS_REMEMBERED_MAX)
+def _known_order(task_id: TaskId) -> list[PublicKey]:
+    """Return all workers that were ever ranked for a task, in order, to be added to.
+
+    What is remembered are hashes and nothing else, so it does not matter who asked first.
+    """
+    del task_id
+    return []
 
 
 def delay_ms(rank: int, *, seats: int, step_ms: int) -> int:
@@ -36,9 +76,9 @@ def delay_ms(rank: int, *, seats: int, step_ms: int) -> int:
 
 def may_start(
     *,
-    before: Collection[PublicKey],
-    everyone: Collection[PublicKey],
-    committed: Collection[PublicKey],
+    before: Sequence[PublicKey],
+    everyone: Sequence[PublicKey],
+    committed: set[PublicKey],
     seats: int,
     windows: int,
 ) -> bool:
@@ -52,7 +92,7 @@ def may_start(
         windows: Commit windows elapsed since first sight.
     """
     rounds = min(1 + windows, WINDOWS_MAX)
-    if sum(key in committed for key in before) >= seats * rounds:
+    if len(committed.intersection(before)) >= seats * rounds:
         return False
-    listed = sum(key in committed for key in everyone)
+    listed = len(committed.intersection(everyone))
     return listed < LISTED_COMMITS_PER_SEAT_MAX * seats

@@ -1,76 +1,121 @@
 """Who is here: the last word of every author about itself, for as long as it counts."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from node.core.settings import Settings
 from protocol.ids import PublicKey
 from protocol.record import Verified
 from protocol.statements import Capability, Presence
 
+# Those who can run one thing are listed from the first question on, which is about what we run or
+# ask for ourselves; the oldest list makes room.
+CROWDS_MAX = 16
+_NEVER_MS = 2**63
 
-@dataclass(slots=True)
+
 class Heard:
-    """What we know of one author.
+    """What we know of one author; small, for every node holds one of every other.
 
     Attributes:
-        presence: Its last presence; None if only records were heard.
-        raw: That presence as it travelled.
-        presence_ms: When it said so, by its own clock; a later one replaces it.
+        record: Its last presence as it was signed; None if only other records were heard.
         newest_ms: The newest date on anything it wrote.
         until_ms: Until when it counts as live, by our monotonic clock.
         heard_ms: When we last heard of it, by our monotonic clock.
     """
 
-    presence: Presence | None
-    raw: bytes
-    presence_ms: int
-    newest_ms: int
-    until_ms: int
-    heard_ms: int
+    __slots__ = ("heard_ms", "newest_ms", "record", "until_ms")
+
+    def __init__(self, record: Verified | None, *, newest_ms: int, heard_ms: int) -> None:
+        self.record = record
+        self.newest_ms = newest_ms
+        self.until_ms = 0
+        self.heard_ms = heard_ms
+
+    @property
+    def presence(self) -> Presence | None:
+        """Return what it last said of itself."""
+        return None if self.record is None else self.record.presence
+
+    @property
+    def raw(self) -> bytes:
+        """Return that as it travelled; empty if it never said so."""
+        return b"" if self.record is None else self.record.raw
+
+
+class _Crowd:
+    """Who can run one thing: all that are live, and some that were until lately.
+
+    Attributes:
+        authors: In the order they came.
+        until_ms: Before this moment nobody's time runs out.
+    """
+
+    __slots__ = ("authors", "until_ms")
+
+    def __init__(self) -> None:
+        self.authors: dict[PublicKey, Heard] = {}
+        self.until_ms = _NEVER_MS
+
+    def sweep(self, now_ms: int) -> None:
+        """Let those go whose time has run out."""
+        self.authors = {
+            author: known for author, known in self.authors.items() if known.until_ms > now_ms
+        }
+        self.until_ms = min((known.until_ms for known in self.authors.values()), default=_NEVER_MS)
 
 
 class Presences:
-    """All authors heard of, at most `authors_max`; whoever is gone makes room."""
+    """All authors heard of, at most `authors_max`; whoever is gone makes room.
+
+    The moments it is told must never go back.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._heard: dict[PublicKey, Heard] = {}
+        self._crowds: dict[Capability, _Crowd] = {}
 
     def hear(self, record: Verified, now_ms: int) -> bool:
         """Take in a presence; answer whether it was news."""
-        presence = record.presence
+        presence, author, created_ms = record.presence, record.author, record.created_ms
         assert presence is not None, "only presences come here"
-        if not self.is_news(record) or not self._make_room(record.author, now_ms):
+        if not self.is_news(record) or not self._make_room(author, now_ms):
             return False
-        known = self._heard.get(record.author)
-        newest = max(record.created_ms, known.newest_ms if known else 0)
-        self._heard[record.author] = Heard(
-            presence, record.raw, record.created_ms, newest, now_ms + presence.ttl_ms, now_ms
-        )
+        known = self._heard.get(author)
+        if known is None:
+            known = self._heard[author] = Heard(record, newest_ms=created_ms, heard_ms=now_ms)
+        else:
+            known.record = record
+            known.newest_ms = max(known.newest_ms, created_ms)
+            known.heard_ms = now_ms
+        known.until_ms = now_ms + presence.ttl_ms
+        self._sort_in(author, known, presence)
         return True
 
     def is_news(self, record: Verified) -> bool:
         """Answer whether a presence is later than the last one of its author."""
         known = self._heard.get(record.author)
-        return known is None or record.created_ms > known.presence_ms
+        return known is None or known.record is None or record.created_ms > known.record.created_ms
 
     def renew(self, author: PublicKey, created_ms: int, now_ms: int) -> bool:
         """Let a gossiped record prove that its author is here; answer whether it was not live."""
         known = self._heard.get(author)
         if known is not None and created_ms <= known.newest_ms:
             return False
-        was_live = self.is_live(author, now_ms)
         if known is None:
             if not self._make_room(author, now_ms):
                 return False
-            known = Heard(None, b"", -1, created_ms, 0, now_ms)
-            self._heard[author] = known
+            known = self._heard[author] = Heard(None, newest_ms=created_ms, heard_ms=now_ms)
+        was_live = known.until_ms > now_ms
+        presence = known.presence
         ttl_ms = self._settings.renewal_ms
-        if known.presence is not None and known.presence.ttl_ms > 0:
-            ttl_ms = known.presence.ttl_ms
+        if presence is not None and presence.ttl_ms > 0:
+            ttl_ms = presence.ttl_ms
         known.newest_ms = created_ms
         known.heard_ms = now_ms
         known.until_ms = max(known.until_ms, now_ms + ttl_ms)
+        if presence is not None:
+            self._sort_in(author, known, presence)
         return not was_live
 
     def is_live(self, author: PublicKey, now_ms: int) -> bool:
@@ -80,13 +125,16 @@ class Presences:
 
     def capable(self, capability: Capability, now_ms: int) -> list[PublicKey]:
         """Return the live authors that can run this, in no particular order."""
-        return [
-            author
-            for author, known in self._heard.items()
-            if known.until_ms > now_ms
-            and known.presence is not None
-            and capability in known.presence.capabilities
-        ]
+        return list(self.crowd(capability, now_ms))
+
+    def crowd(self, capability: Capability, now_ms: int) -> Mapping[PublicKey, Heard]:
+        """Return the same authors without a copy; good until something else is heard."""
+        crowd = self._crowds.get(capability)
+        if crowd is None:
+            crowd = self._gather(capability)
+        if crowd.until_ms <= now_ms:
+            crowd.sweep(now_ms)
+        return crowd.authors
 
     def find(self, author: PublicKey) -> Heard | None:
         """Return what is known of an author."""
@@ -97,8 +145,37 @@ class Presences:
         return {
             author: known
             for author, known in self._heard.items()
-            if known.until_ms > now_ms and known.presence is not None
+            if known.until_ms > now_ms and known.record is not None
         }
+
+    def _gather(self, capability: Capability) -> _Crowd:
+        """Begin to list those who can run something."""
+        if len(self._crowds) >= CROWDS_MAX:
+            del self._crowds[next(iter(self._crowds))]
+        crowd = self._crowds[capability] = _Crowd()
+        for author, known in self._heard.items():
+            if known.presence is not None and capability in known.presence.capabilities:
+                crowd.authors[author] = known
+        crowd.until_ms = 0  # nobody has looked yet who is gone
+        return crowd
+
+    def _sort_in(self, author: PublicKey, known: Heard, presence: Presence) -> None:
+        """List an author with those who can run what it can."""
+        for capability, crowd in self._crowds.items():
+            if capability in presence.capabilities:
+                crowd.authors[author] = known
+                crowd.until_ms = min(crowd.until_ms, known.until_ms)
+            else:
+                crowd.authors.pop(author, None)
+
+    def _forget(self, author: PublicKey) -> None:
+        del self._heard[author]
+        for crowd in self._crowds.values():
+            crowd.authors.pop(author, None)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return how many authors are remembered, and how many may be."""
+        return {"authors": (len(self._heard), self._settings.authors_max)}
 
     def _make_room(self, author: PublicKey, now_ms: int) -> bool:
         """Forget the longest silent of those who are gone; answer whether there is room now.
@@ -109,11 +186,11 @@ class Presences:
             return True
         forget_before = now_ms - self._settings.author_memory_ms
         for key in [k for k, known in self._heard.items() if known.heard_ms < forget_before]:
-            del self._heard[key]
+            self._forget(key)
         if len(self._heard) < self._settings.authors_max:
             return True
         gone = [k for k, known in self._heard.items() if known.until_ms <= now_ms]
         if not gone:
             return False
-        del self._heard[min(gone, key=lambda k: self._heard[k].heard_ms)]
+        self._forget(min(gone, key=lambda k: self._heard[k].heard_ms))
         return True

@@ -5,12 +5,13 @@ from collections import deque
 from consensus.log import commits_of, find_task, juries_of, undecided
 from consensus.verdict import SubmittedTask
 from node.core.alarms import Alarm
-from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, may_start, order_of
+from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, may_start, ranked
 from node.core.effects import Infer
 from node.core.jobs import Job, Jobs, Stage
 from node.core.outbox import Draftee
 from node.core.own import Opening, find_opening, find_slot, statement_slot, unopened
 from node.core.parts import Parts
+from node.core.presences import Heard
 from node.core.turn import Turn
 from protocol.ids import Commitment, PublicKey, TaskId
 from protocol.sealing import SALT_BYTES, commitment_of
@@ -210,6 +211,15 @@ class Worker:
                 self._drop(turn, job)
         self._feed(turn)
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return how full each table is, and how full it may be."""
+        settings = self._settings
+        return {
+            "jobs": (len(self._jobs), settings.jobs_max),
+            "workers that missed a turn": (len(self._missed), settings.authors_max),
+            "sealed answers without a jury": (len(self._sealed), SEALED_MAX + settings.jobs_max),
+        }
+
     def _commit(self, turn: Turn, job: Job, result: Result) -> None:
         opening = Opening(job.task_id, self._dice(SALT_BYTES), result)
         commit = Commit(job.task_id, self._commitment(opening))
@@ -232,13 +242,16 @@ class Worker:
             turn.effects.append(Infer(job.task_id, job.capability, submitted.task.input))
 
     def _ranking(self, job: Job, now_ms: int) -> list[PublicKey]:
-        workers = set(self._presences.capable(job.capability, now_ms)) | {self._me}
-        workers.discard(job.submitter)
-
-        def place(worker: PublicKey) -> tuple[bool, bytes]:
-            return self._missed.get(worker, 0) >= MISSES_MAX, order_of(job.task_id, worker)
-
-        return sorted(workers, key=place)
+        """Return all who may run a job, in the order in which it is theirs; we are among them."""
+        workers = dict[PublicKey, Heard | None](self._presences.crowd(job.capability, now_ms))
+        workers[self._me] = None
+        workers.pop(job.submitter, None)
+        order = ranked(job.task_id, workers)
+        late = {worker for worker, misses in self._missed.items() if misses >= MISSES_MAX}
+        if late:
+            on_time = [worker for worker in order if worker not in late]
+            order = on_time + [worker for worker in order if worker in late]
+        return order
 
     def _count_misses(self, job: Job) -> None:
         if job.counted or job.front is None:

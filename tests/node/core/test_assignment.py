@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.assignment import delay_ms, may_start, ranked
+from node.core.assignment import (
+    WORKERS_REMEMBERED_MAX,
+    _known_order,
+    delay_ms,
+    may_start,
+    ranked,
+)
 from protocol.ids import PublicKey, TaskId, sha256
 
 TASK = TaskId(bytes(32))
 KEYS = [PublicKey(bytes([number]) * 32) for number in range(32)]
+MANY = [PublicKey(sha256(number.to_bytes(4))) for number in range(3_000)]
 
 
 @given(st.sets(st.sampled_from(KEYS)), st.randoms(use_true_random=False))
@@ -35,6 +42,32 @@ def test_ranked__keeps_the_rest_in_order_when_one_is_missing(
     whole = ranked(TASK, workers)
 
     assert ranked(TASK, workers - {missing}) == [one for one in whole if one != missing]
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_200), st.integers(1, 40)), min_size=1, max_size=8))
+def test_ranked__does_not_depend_on_whom_it_ranked_before(asked: list[tuple[int, int]]) -> None:
+    """Some crowds are new, some known in part or whole, some few among many."""
+    task = TaskId(bytes([1]) * 32)
+    for start, size in asked:
+        workers = set(MANY[start : start + size * size])
+
+        order = ranked(task, workers)
+
+        assert order == sorted(workers, key=lambda worker: sha256(task, worker))
+
+
+def test_ranked__remembers_no_more_workers_than_its_bound() -> None:
+    task = TaskId(bytes([2]) * 32)
+    crowds = [
+        [PublicKey(sha256(number.to_bytes(4), half)) for number in range(10_000)]
+        for half in (b"a", b"b")
+    ]
+
+    orders = [ranked(task, crowd) for crowd in crowds]
+
+    assert WORKERS_REMEMBERED_MAX < 2 * 10_000
+    assert [set(order) for order in orders] == [set(crowd) for crowd in crowds]
+    assert len(_known_order(task)) == 10_000
 
 
 def test_ranked__differs_from_task_to_task() -> None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from node.core.presences import Presences
+from node.core.presences import CROWDS_MAX, Presences
 from node.core.settings import Settings
 from protocol.record import Verified
 from protocol.statements import Capability
@@ -76,6 +78,51 @@ def test_capable__asks_for_equal_bytes(presences: Presences) -> None:
     assert presences.capable(ECHO, 1) == [key("bo")]
     assert presences.capable(SENTIMENT, 1) == [key("cy")]
     assert presences.capable(replace(SENTIMENT, model_digest=b""), 1) == []
+
+
+@st.composite
+def words(draw: st.DrawFn) -> tuple[str, int, Verified]:
+    """Draw what is heard, and how long after the last of it: a presence, or another record."""
+    author = draw(st.sampled_from("abcdef"))
+    runs = draw(st.sets(st.sampled_from((ECHO, SENTIMENT))))
+    presence = replace(
+        a_presence(ttl_ms=draw(st.sampled_from((0, 10_000, 60_000)))),
+        capabilities=tuple(sorted(runs)),
+    )
+    record = a_record(author, presence, created_ms=NOON_MS + draw(st.integers(0, 20)))
+    return draw(st.sampled_from(("hear", "renew", "ask"))), draw(st.integers(0, 20_000)), record
+
+
+@given(st.lists(words(), max_size=40))
+def test_capable__are_those_live_who_said_so_last(said: list[tuple[str, int, Verified]]) -> None:
+    presences = Presences(Settings(authors_max=4, renewal_ms=30_000, author_memory_ms=100_000))
+    now_ms = 0
+    for what, after_ms, record in said:
+        now_ms += after_ms
+        if what == "hear":
+            presences.hear(record, now_ms)
+        elif what == "renew":
+            presences.renew(record.author, record.created_ms, now_ms)
+        else:
+            for capability in (ECHO, SENTIMENT):
+                found = presences.capable(capability, now_ms)
+
+                assert len(found) == len(set(found))
+                assert set(found) == {
+                    author
+                    for author, known in presences.live(now_ms).items()
+                    if known.presence and capability in known.presence.capabilities
+                }
+
+
+def test_capable__is_right_for_more_capabilities_than_it_lists(presences: Presences) -> None:
+    many = [Capability(f"type {number}", b"") for number in range(CROWDS_MAX + 1)]
+    for one in many:
+        presences.capable(one, 0)
+
+    presences.hear(a_record("bo", replace(a_presence(), capabilities=tuple(many))), 0)
+
+    assert all(presences.capable(one, 1) == [key("bo")] for one in many)
 
 
 def test_renew__keeps_an_author_for_its_last_ttl(presences: Presences) -> None:
