@@ -15,6 +15,8 @@ class Counts:
         published: Gossip messages that somebody published.
         copies: Copies of them that went over a link, those that came twice included.
         copy_bytes: What these weigh.
+        presence_copies: Of these copies, how many said who is here.
+        presence_bytes: What those weigh.
         lost: Copies the weather took.
         sync_bytes: What sync and the exchange of presences weigh.
         sessions: Comparisons begun, by how they ended.
@@ -24,6 +26,8 @@ class Counts:
     published: int = 0
     copies: int = 0
     copy_bytes: int = 0
+    presence_copies: int = 0
+    presence_bytes: int = 0
     lost: int = 0
     sync_bytes: int = 0
     sessions: dict[str, int] = field(default_factory=dict)

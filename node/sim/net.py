@@ -151,6 +151,9 @@ class Net:
                 counts.saw("a message came twice")
         counts.copies += copies
         counts.copy_bytes += copies * size
+        if message.channel is Channel.PRESENCE:
+            counts.presence_copies += copies
+            counts.presence_bytes += copies * size
 
     def carry(self, sender: int, receiver: int, size: int) -> int | None:
         """Return when a packet of a stream arrives; None if nothing does."""
