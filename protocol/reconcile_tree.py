@@ -27,8 +27,14 @@ _DIGITS: Final = 2 * (_MOMENT_BYTES + ID_BYTES)
 # How many digits tell the nodes of each level apart. The first steps are long, 17 years, 2 years
 # and 3 days, because honest moments begin alike; a moment below 2**53 makes at most 512 branches.
 _LEVELS: Final = (0, 5, 7, *range(9, _DIGITS + 1))
-_SUM_MASK: Final[int] = 2 ** (8 * ID_BYTES) - 1
-_ABOVE_DIGITS: Final = "g"
+_LENGTH_BYTES: Final = tuple(bytes([length]) for length in _LEVELS)
+_ABOVE_DIGITS: Final = b"g"
+_SIZE_BYTES: Final = 8
+_ROW_BYTES: Final = _SIZE_BYTES + ID_BYTES
+_ONE: Final[int] = 2 ** (8 * ID_BYTES)  # the size of a single item, in a row read as one number
+_SUM_MASK: Final = _ONE - 1
+_ONE_ABOVE_LEAF: Final = (LEAF_MAX + 1) * _ONE
+_TWO_ABOVE_LEAF: Final = (LEAF_MAX + 2) * _ONE
 
 
 class Rows(Protocol):
@@ -73,9 +79,6 @@ class _Sum(NamedTuple):
     total: int  # of the ids, reduced mod 2**256
 
 
-_NOTHING: Final = _Sum(0, 0)
-
-
 def apply(
     draft: Draft, places: Places, *, added: Sequence[Item] = (), removed: Sequence[Item] = ()
 ) -> None:
@@ -87,17 +90,39 @@ def apply(
         added: Items that were not counted; different from each other and from the next.
         removed: Items that were.
     """
-    steps = [_Change(_digits(item), 1, number_of(item.record_id)) for item in added]
-    steps += [_Change(_digits(item), -1, -number_of(item.record_id)) for item in removed]
+    if len(added) == 1 and not removed:
+        _add_one(draft, places, added[0])
+        return
+    steps = [(_digits(item), 1, number_of(item.record_id)) for item in added]
+    steps += [(_digits(item), -1, -number_of(item.record_id)) for item in removed]
     if steps:
         steps.sort()
         _apply(draft, places, 0, _Steps(steps), 0, len(steps))
 
 
-class _Change(NamedTuple):
-    digits: str
-    size: int
-    total: int
+def _add_one(draft: Draft, places: Places, item: Item) -> None:
+    """Count one item in: what `apply` does nearly always, without a step to spare.
+
+    The row of a node is read as one number, its size above its total.
+    """
+    digits = _digits(item)
+    number = number_of(item.record_id)
+    step = _ONE + number
+    sums, get, put = places.sums, draft.get, draft.put
+    for level, length in enumerate(_LEVELS):
+        key = sums + _LENGTH_BYTES[level] + digits[:length]
+        value = get(key)
+        if value is None:
+            put(key, step.to_bytes(_ROW_BYTES))
+            return
+        node = int.from_bytes(value) + step
+        if node & _SUM_MASK < number:  # the total went beyond its end
+            node -= _ONE
+        put(key, node.to_bytes(_ROW_BYTES))
+        if node < _TWO_ABOVE_LEAF:
+            if node >= _ONE_ABOVE_LEAF:
+                _grow(draft, places, level, list(_keys_under(draft, places, digits[:length])))
+            return
 
 
 class _Steps:
@@ -105,27 +130,29 @@ class _Steps:
 
     __slots__ = ("digits", "sizes", "totals")
 
-    def __init__(self, steps: Sequence[_Change]) -> None:
-        self.digits = [step.digits for step in steps]
-        self.sizes = list(accumulate((step.size for step in steps), initial=0))
-        self.totals = list(accumulate((step.total for step in steps), initial=0))
+    def __init__(self, steps: Sequence[tuple[bytes, int, int]]) -> None:
+        """Take digits, what they add to the size, and what they add to the total."""
+        self.digits = [digits for digits, _, _ in steps]
+        self.sizes = list(accumulate((size for _, size, _ in steps), initial=0))
+        self.totals = list(accumulate((total for _, _, total in steps), initial=0))
 
-    def end_of(self, branch: str, start: int, end: int) -> int:
+    def end_of(self, branch: bytes, start: int, end: int) -> int:
         """Return where those that begin with some digits end."""
         return bisect_left(self.digits, branch + _ABOVE_DIGITS, start, end)
 
 
 def _apply(draft: Draft, places: Places, level: int, steps: _Steps, start: int, end: int) -> None:
     """Change the node that some steps have in common, and what is below it."""
-    digits = steps.digits[start]
-    before = _node(draft, places, level, digits)
-    size = before.size + steps.sizes[end] - steps.sizes[start]
-    assert size >= 0, f"{digits} was never counted"
-    total = before.total + steps.totals[end] - steps.totals[start] & _SUM_MASK
-    _put(draft, places, level, digits, _Sum(size, total))
-    if before.size <= LEAF_MAX < size:
-        _grow(draft, places, level, list(_keys_under(draft, places, digits[: _LEVELS[level]])))
-    elif size <= LEAF_MAX < before.size:
+    digits = steps.digits[start][: _LEVELS[level]]
+    key = places.sums + _LENGTH_BYTES[level] + digits
+    size_before, total_before = _read(draft.get(key))
+    size = size_before + steps.sizes[end] - steps.sizes[start]
+    assert size >= 0, f"{digits.decode()} was never counted"
+    total = total_before + steps.totals[end] - steps.totals[start] & _SUM_MASK
+    _put(draft, key, size, total)
+    if size_before <= LEAF_MAX < size:
+        _grow(draft, places, level, list(_keys_under(draft, places, digits)))
+    elif size <= LEAF_MAX < size_before:
         _prune(draft, places, level, digits)
     elif size > LEAF_MAX:
         while start < end:
@@ -196,14 +223,15 @@ def _count_below(rows: Rows, places: Places, bound: Bound) -> int:
             passed += node.size
         level += 1
     here = digits[: _LEVELS[level]]
-    below = takewhile(lambda key: key.hex() < digits, _keys_under(rows, places, here))
+    place = _place(bound)
+    below = takewhile(lambda key: key < place, _keys_under(rows, places, here))
     return passed + sum(1 for _ in below)
 
 
 def _seek(rows: Rows, places: Places, place: int) -> tuple[int, bytes]:
     """Walk down to a place; return the sum of all ids below it, and its key, none at the end."""
     total = level = 0
-    digits = ""
+    digits = b""
     while _node(rows, places, level, digits).size > LEAF_MAX:
         for branch, node in _children(rows, places, level, digits):
             digits = branch
@@ -225,64 +253,71 @@ def _seek(rows: Rows, places: Places, place: int) -> tuple[int, bytes]:
 def _grow(draft: Draft, places: Places, level: int, keys: list[bytes]) -> None:
     """Give children to a node that has become too large for a leaf; its keys ascend."""
     length = _LEVELS[level + 1]
+    above = places.sums + _LENGTH_BYTES[level + 1]
     for branch, group in groupby(keys, lambda key: key.hex()[:length]):
         below = list(group)
         total = sum(number_of(key[_MOMENT_BYTES:]) for key in below) & _SUM_MASK
-        _put(draft, places, level + 1, branch, _Sum(len(below), total))
+        _put(draft, above + branch.encode(), len(below), total)
         if len(below) > LEAF_MAX:
             _grow(draft, places, level + 1, below)
 
 
-def _prune(draft: Draft, places: Places, level: int, digits: str) -> None:
+def _prune(draft: Draft, places: Places, level: int, digits: bytes) -> None:
     """Take its children from a node that has become small enough for a leaf."""
+    above = places.sums + _LENGTH_BYTES[level + 1]
     for branch, node in list(_children(draft, places, level, digits)):
-        _put(draft, places, level + 1, branch, _NOTHING)
+        draft.delete(above + branch)
         if node.size > LEAF_MAX:
             _prune(draft, places, level + 1, branch)
 
 
-def _children(rows: Rows, places: Places, level: int, digits: str) -> Iterator[tuple[str, _Sum]]:
-    prefix = _node_key(places, level + 1, digits[: _LEVELS[level]])
-    for key, value in rows.scan(prefix):
-        yield key[len(places.sums) + 1 :].decode(), _read(value)
+def _children(
+    rows: Rows, places: Places, level: int, digits: bytes
+) -> Iterator[tuple[bytes, _Sum]]:
+    above = places.sums + _LENGTH_BYTES[level + 1]
+    for key, value in rows.scan(above + digits[: _LEVELS[level]]):
+        yield key[len(above) :], _Sum(*_read(value))
 
 
-def _keys_under(rows: Rows, places: Places, digits: str) -> Iterator[bytes]:
+def _keys_under(rows: Rows, places: Places, digits: bytes) -> Iterator[bytes]:
     """Walk the items that begin with some digits; half a byte is told apart here."""
-    is_odd = len(digits) % 2 == 1
-    prefix = places.order + bytes.fromhex(digits[:-1] if is_odd else digits)
-    after = places.order + bytes.fromhex(digits + "0") if is_odd else b""
+    shown = digits.decode()
+    is_odd = len(shown) % 2 == 1
+    prefix = places.order + bytes.fromhex(shown[:-1] if is_odd else shown)
+    after = places.order + bytes.fromhex(shown + "0") if is_odd else b""
     for row, _ in rows.scan(prefix, after=after):
         key = row[len(places.order) :]
-        if not key.hex().startswith(digits):
+        if is_odd and not key.hex().startswith(shown):
             return
         yield key
 
 
-def _node(rows: Rows, places: Places, level: int, digits: str) -> _Sum:
-    value = rows.get(_node_key(places, level, digits[: _LEVELS[level]]))
-    return _NOTHING if value is None else _read(value)
+def _node(rows: Rows, places: Places, level: int, digits: bytes) -> _Sum:
+    return _Sum(*_read(rows.get(places.sums + _LENGTH_BYTES[level] + digits[: _LEVELS[level]])))
 
 
-def _put(draft: Draft, places: Places, level: int, digits: str, node: _Sum) -> None:
-    key = _node_key(places, level, digits[: _LEVELS[level]])
-    if node.size == 0:
+def _put(draft: Draft, key: bytes, size: int, total: int) -> None:
+    if size == 0:
         draft.delete(key)
     else:
-        draft.put(key, node.size.to_bytes(8) + node.total.to_bytes(ID_BYTES))
+        draft.put(key, (size * _ONE + total).to_bytes(_ROW_BYTES))
 
 
-def _read(value: bytes) -> _Sum:
-    return _Sum(int.from_bytes(value[:8]), int.from_bytes(value[8:]))
+def _read(value: bytes | None) -> tuple[int, int]:
+    """Return the size of a node and the total of its ids; both are 0 where there is none."""
+    if value is None:
+        return 0, 0
+    return int.from_bytes(value[:_SIZE_BYTES]), int.from_bytes(value[_SIZE_BYTES:])
 
 
-def _node_key(places: Places, level: int, digits: str) -> bytes:
-    return places.sums + bytes([_LEVELS[level]]) + digits.encode()
+def _digits(at: Item | Bound) -> bytes:
+    """Return the digits that lead to a place, one byte each."""
+    return _place(at).hex().encode()
 
 
-def _digits(at: Item | Bound) -> str:
+def _place(at: Item | Bound) -> bytes:
     created_ms, id_or_prefix = at
-    return (created_ms.to_bytes(_MOMENT_BYTES) + id_or_prefix.ljust(ID_BYTES, b"\0")).hex()
+    return created_ms.to_bytes(_MOMENT_BYTES) + id_or_prefix.ljust(ID_BYTES, b"\0")
 
 
 def _item(key: bytes) -> Item:
