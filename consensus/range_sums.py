@@ -14,6 +14,7 @@ from protocol.reconcile_tree import Places, TreeItems, apply
 from protocol.reconcile_wire import INFINITY, START, Bound
 
 PLACES = Places(order=layout.ORDER, sums=layout.RANGE_SUM)
+ROOT = layout.RANGE_SUM + bytes([0])  # the key of the sum over all records
 REBUILT_TOGETHER = 10_000  # items or rows a batch; a guess: some 10 MB while it is made
 _PRESENT = b""
 

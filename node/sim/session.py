@@ -6,9 +6,8 @@
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from consensus import layout
+from consensus import layout, range_sums
 from consensus.log import find_record, has_record
-from consensus.range_sums import sync_items
 from node.core import events as ev
 from node.core.sync import Outcome, Session
 from node.exchange import (
@@ -45,6 +44,7 @@ from protocol.record import Verified, signed_bytes
 if TYPE_CHECKING:
     from node.sim.host import Host
 
+COPIES_MAX = 64  # logs kept as they are compared; a guess: some MB each
 COMPARE, RECORDS, PUSH = "compare", "records", "push"
 
 # What is asked: the stream, the request, and for how many milliseconds an answer is waited for.
@@ -110,13 +110,12 @@ class SimSession:
 
     def _first_query(self) -> bytes:
         if self._salt:
-            pairs = salted_pairs(self._salt, [places(self._host, 0)])
+            pairs = salted_pairs(self._salt, [places(self._host)])
             self._salted = SaltedItems(self._salt, pairs)
             return initiate(self._salted.items, equal_at_best=True)
         if self.session.is_surely_different:
             return initiate(self._items())
-        start = Bound(self.session.since_ms, b"")
-        return initiate(sync_items(self._host.rows, start=start), equal_at_best=True)
+        return initiate(self._items(), equal_at_best=True)
 
     def _items(self) -> Items:
         if self._salted is not None:
@@ -203,18 +202,25 @@ class SimSession:
                     return
 
 
-def places(host: "Host", since_ms: int) -> bytes:
-    """Return the places of all records from a moment on, 40 bytes each."""
-    keys = host.rows.keys(layout.ORDER)
-    start = layout.order_key(since_ms, b"")
-    if since_ms:
-        keys = [key for key in keys if key >= start]
-    return b"".join([key[len(layout.ORDER) :] for key in keys])
+def places(host: "Host") -> bytes:
+    """Return the places of all records, 40 bytes each."""
+    return b"".join([key[len(layout.ORDER) :] for key in host.rows.keys(layout.ORDER)])
 
 
 def in_memory(host: "Host", since_ms: int) -> PackedItems:
-    """Return the records from a moment on as a comparison reads them."""
-    return PackedItems(places(host, since_ms))
+    """Return the records from a moment on as a comparison reads them.
+
+    A node asks its rows first, which say the same, and reads the log only where logs differ. Here
+    all hosts whose logs come to the same sum share one copy.
+    """
+    copies = host.world.copies
+    root = host.rows.get(range_sums.ROOT) or b""
+    items = copies.get(root)
+    if items is None:
+        items = copies[root] = PackedItems(places(host))
+        if len(copies) > COPIES_MAX:
+            del copies[next(iter(copies))]
+    return items.since(Bound(since_ms, b"")) if since_ms else items
 
 
 def opened(host: "Host", raws: Sequence[bytes]) -> list[Verified]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from consensus.log import find_record, records_named
-from consensus.range_sums import sync_items
 from node.core.sync import Outcome, Session, SyncPlanner
 from node.exchange import (
     RECORDS_PER_NAME_MAX,
@@ -37,7 +36,7 @@ from node.sync_limits import ANSWERING, FIRST_QUERY_BYTES_MAX, FULL_PAGE_BYTES
 from protocol.errors import ProtocolError
 from protocol.ids import PeerId, PublicKey
 from protocol.reconcile import initiate, respond
-from protocol.reconcile_wire import VERSION, Bound
+from protocol.reconcile_wire import VERSION
 
 if TYPE_CHECKING:
     from node.sim.host import Host
@@ -205,18 +204,16 @@ class Syncing:
 
     def _answer_comparison(self, request: bytes) -> bytes:
         asked = read_comparison(request)
-        rows = self._host.rows
         if asked.salt:
             if self._salted is None or self._salted.salt != asked.salt:
-                pairs = salted_pairs(asked.salt, [places(self._host, 0)])
+                pairs = salted_pairs(asked.salt, [places(self._host)])
                 self._salted = SaltedItems(asked.salt, pairs)
             return respond(self._salted.items, asked.query, ANSWERING)
-        if len(asked.query) <= FIRST_QUERY_BYTES_MAX:
-            items = sync_items(rows, start=Bound(asked.since_ms, b""))
-            if asked.query == initiate(items, equal_at_best=True):
-                return bytes([VERSION])
-            return respond(items, asked.query, ANSWERING)
-        return respond(in_memory(self._host, asked.since_ms), asked.query, ANSWERING)
+        items = in_memory(self._host, asked.since_ms)
+        is_first = len(asked.query) <= FIRST_QUERY_BYTES_MAX
+        if is_first and asked.query == initiate(items, equal_at_best=True):
+            return bytes([VERSION])
+        return respond(items, asked.query, ANSWERING)
 
     def _answer_records(self, request: bytes) -> bytes | None:
         salt, names = read_wanted(request)

@@ -15,6 +15,7 @@ from node.sim.users import Users
 from node.sim.watch import Watch
 from protocol.ids import PublicKey, sha256
 from protocol.params import NetworkParams, network_of
+from protocol.reconcile_items import PackedItems
 from protocol.statements import Capability
 
 LOOK_MS = 500  # at least so often a host is asked whether it waits for something
@@ -30,6 +31,7 @@ class World:
         seed: What everything follows from.
         settings: What operators choose unless they choose something else.
         shared: Bytes that all logs have in common.
+        copies: Logs as they are compared, by what they add up to.
         keeps_undo: Whether power may be cut.
         look_ms: See `LOOK_MS`; more for thousands of hosts.
         blamed: Who was found at fault by whom, and why.
@@ -54,6 +56,7 @@ class World:
         )
         self.opened = opener(self.network)
         self.shared: dict[bytes, bytes] = {}
+        self.copies: dict[bytes, PackedItems] = {}
         self.schedule = Schedule()
         self.dice = Dice(seed, "world")
         self.counts = Counts()
