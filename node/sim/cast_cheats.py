@@ -1,0 +1,123 @@
+"""Submitters and jurors that say two things where the protocol allows one."""
+
+from dataclasses import replace
+
+from consensus.verdict import quorum_of
+from node.core import effects as fx
+from node.core.own import find_opening
+from node.sim.forge import NONCE_BYTES, Forger
+from node.sim.host import Host
+from node.sim.models import other, result
+from protocol.gossip import unpack_gossip
+from protocol.ids import TaskId
+from protocol.record import Verified
+from protocol.statements import Commit, Jury, Profile, Result, Reveal, Seat, Statement, Task
+
+SEATS_MAX = 31  # no record may hold more
+SPREAD_MS = 1_000  # within so much the dates of one statement's several records differ
+
+
+class Equivocator(Forger):
+    """Signs what its machine says, and something else, and shows each to another part.
+
+    Attributes:
+        plans: How to cheat with juries; for each, one is drawn.
+        juries: Every jury it signed, by task, the honest one first.
+        void: Tasks that must be void once all is known, by the plan that was followed.
+        again: Tasks whose one jury it signed several times, which proves nothing.
+    """
+
+    cast = "equivocator"
+    plans: tuple[str, ...] = ("two", "three", "small", "large", "both sizes", "again")
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.juries: dict[TaskId, list[Jury]] = {}
+        self.void: dict[TaskId, str] = {}
+        self.again: dict[TaskId, None] = {}
+        self._second: dict[TaskId, Reveal] = {}  # opens the second commitment
+
+    def publish(self, channel: fx.Channel, data: bytes) -> None:
+        """Show each part of the network its own version of every record."""
+        if channel is not fx.Channel.RECORDS:
+            super().publish(channel, data)
+            return
+        for raw in unpack_gossip(data):
+            record = self.world.opened(raw)
+            if record.jury is not None:
+                self._show_juries(record, record.jury)
+                continue
+            one, two = self.sides(2)
+            self.show(record, only=one)
+            statements = [self._other(statement) for statement in record.statements]
+            date_ms = record.created_ms + self.dice.below(SPREAD_MS)
+            self.show(self.sign(*statements, created_ms=date_ms), only=two)
+
+    def _show_juries(self, record: Verified, jury: Jury) -> None:
+        plan = self.dice.pick(self.plans)
+        task_id = jury.task_id
+        if plan == "again":
+            self.again[task_id] = None
+            self.world.counts.saw("a jury in several records")
+            dates_ms = [record.created_ms + self.dice.below(SPREAD_MS) for _ in range(2)]
+            records = [record, *(self.sign(jury, created_ms=date_ms) for date_ms in dates_ms)]
+        else:
+            self.void[task_id] = plan
+            self.world.counts.saw("juries that void a task")
+            records = [record, *(self.sign(other) for other in self._other_juries(plan, jury))]
+        self.juries.setdefault(task_id, []).extend(one.jury for one in records if one.jury)
+        for one, side in zip(records, self.sides(len(records)), strict=True):
+            self.show(one, only=side)
+
+    def _other_juries(self, plan: str, jury: Jury) -> list[Jury]:
+        task_id, seats = jury.task_id, jury.seats
+        few = list(seats[: max(1, quorum_of(len(seats)) - 1)])
+        many = [*seats, self.a_stranger("extra"), self.a_stranger("more")]
+        match plan:
+            case "two":
+                chosen = [self._reseated(seats)]
+            case "three":
+                chosen = [self._reseated(seats), self._reseated(seats)]
+            case "small":
+                chosen = [few]
+            case "large":
+                chosen = [many]
+            case _:
+                chosen = [few, many]
+        # A jury that is as small or as large as can be is told twice with other names instead.
+        fit = [some if len(some) <= SEATS_MAX else self._reseated(seats) for some in chosen]
+        fit = [self._reseated(seats) if some == list(seats) else some for some in fit]
+        return [self.a_jury(task_id, some) for some in fit]
+
+    def _reseated(self, seats: tuple[Seat, ...]) -> list[Seat]:
+        """Put a stranger on one of the seats."""
+        left = self.dice.below(len(seats))
+        kept = [seat for at, seat in enumerate(seats) if at != left]
+        return [*kept, self.a_stranger(self.dice.below(1_000_000))]
+
+    def _other(self, statement: Statement) -> Statement:
+        """Return what contradicts a statement, or repeats it, as far as that is possible."""
+        match statement:
+            case Commit(task_id):
+                opening = find_opening(self.rows, task_id, self.world.network.params)
+                assert opening is not None, "what opens a commit is written down before it leaves"
+                said = _contrary(opening.result)
+                commitment, salt = self.a_seal(task_id, said)
+                self._second[task_id] = Reveal(task_id, said, salt)
+                return Commit(task_id, commitment)
+            case Reveal(task_id):
+                contrary = replace(statement, result=_contrary(statement.result))
+                return self._second.get(task_id, contrary)
+            case Profile():
+                return replace(statement, alias="two faces")
+            case Task() if statement.retry_of:
+                return replace(statement, nonce=self.dice.bytes(NONCE_BYTES))
+            case _:
+                return statement
+
+
+def _contrary(said: Result) -> Result:
+    return result(other(said.answer.value))
+
+
+CHEATS: dict[str, type[Host]] = {Equivocator.cast: Equivocator}
