@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consensus.log import find_task
 from consensus.verdict import State
 from node.core.effects import Refuse
 from node.core.events import Submit, Token
@@ -91,9 +92,13 @@ class Users:
 
     def judged(self, host: int, task_id: TaskId, state: State, answer: bytes) -> None:
         """Note that a node's log came to a verdict on a task."""
-        order = self.by_task.get(task_id)
+        order = self.by_task.get(task_id) or self._tried_again(host, task_id)
         if order is None or order.host != host:
             return
+        if task_id != order.last_id and (state is not State.FINAL or order.state is State.FINAL):
+            return  # an earlier attempt counts only if it settles the task after all
+        if order.state is State.FINAL and state in (State.SEATED, State.SPLIT):
+            return  # and if it did, the later one no longer matters
         if order.state is State.FINAL and state is not State.FINAL:
             self._at[host] += 1
             order.final_ms = None
@@ -101,6 +106,15 @@ class Users:
             self._at[host] -= 1
             order.final_ms = self._world.schedule.now_ms
         order.state, order.answer = state, answer
+
+    def _tried_again(self, host: int, task_id: TaskId) -> Order | None:
+        """Return the order of which a task is the next attempt."""
+        submitted = find_task(self._world.hosts[host].rows, task_id)
+        order = self.by_task.get(TaskId(submitted.task.retry_of)) if submitted else None
+        if order is not None and order.host == host:
+            self.by_task[task_id] = order
+            order.last_id = task_id
+        return order
 
     def _submit(self, order: Order) -> None:
         if order.task_id is not None or order.refused:
