@@ -125,6 +125,8 @@ class Host:
             return
         self.may_sign = not self.journal and not len(self.rows)
         self._make(restore(self.rows, self.journal, world.network), None)
+        if self.machine is None:
+            return
         if self.may_sign:
             self.tell(ev.SigningAllowed())
         life = self.life
@@ -302,7 +304,10 @@ class Host:
             presences=presences,
         )
         self.world.trace.step(self.world.schedule.now_ms, self.index, "begins", self.life)
+        life = self.life
         self.tell(ev.Started())
+        if self.life != life:  # it ended, or its disk refused, with its first word
+            return
         self.syncing.begin()
         self.begun()
 

@@ -201,7 +201,8 @@ class Net:
         a.routes[other] = b.routes[one] = delay_ms
         self._trace.step(self._schedule.now_ms, one, "meets", other)
         a.met(other, outbound=(one, other) in self.dialled)
-        b.met(one, outbound=(other, one) in self.dialled)
+        if other in a.routes:  # or one of them ended over it
+            b.met(one, outbound=(other, one) in self.dialled)
 
     def _disconnect(self, one: int, other: int) -> None:
         a, b = self.hosts[one], self.hosts[other]
