@@ -10,6 +10,7 @@ import click
 
 from node.commands import run_to_exit_code
 from node.commands_network import health, leaderboard, peers, status, version
+from node.commands_simulate import simulate
 from node.commands_sync import sync
 from node.commands_tasks import cancel, submit, task, tasks
 from node.demo import demo
@@ -28,7 +29,10 @@ def cli() -> None:
     """
 
 
-COMMANDS = (submit, task, tasks, cancel, leaderboard, peers, status, sync, health, demo, version)
+COMMANDS = (
+    *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
+    *(demo, simulate, version),
+)
 for command in COMMANDS:
     cli.add_command(command)
 

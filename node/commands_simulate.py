@@ -1,0 +1,156 @@
+"""The command that runs a whole market in this process, in virtual time."""
+
+import gc
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.commands import EXIT_FAILED, exit_with, print_json, tell
+from node.errors import UsageError
+
+if TYPE_CHECKING:
+    from node.sim.options import Options
+    from node.sim.report import Sample
+
+TOLD_SECONDS = 1.0  # between two lines of progress
+GARBAGE_MAX = 100_000  # objects between two collections; the default costs a fifth of the time
+
+
+@click.command()
+@click.option("--nodes", type=int, default=10, show_default=True, help="Honest nodes.")
+@click.option("--tasks", type=int, default=20, show_default=True, help="Asked at random nodes.")
+@click.option("--seats", type=int, default=3, show_default=True, help="Of each task.")
+@click.option("--seed", type=int, default=1, show_default=True, help="All rolls follow from it.")
+@click.option("--adversaries", default="", metavar="KIND:N,...", help="Beside the honest nodes.")
+@click.option("--minutes", type=int, default=0, help="Simulated, at least; else until settled.")
+@click.option("--loss", default="0", metavar="PERCENT", help="Gossip lost on a link.")
+@click.option("--jitter", type=int, default=20, show_default=True, help="Up to so late, in ms.")
+@click.option("--delay", default="10-100", show_default=True, help="Of links, in ms.")
+@click.option("--dials", type=int, default=4, show_default=True, help="Others each node dials.")
+@click.option("--wrong", default="0", metavar="PERCENT", help="How often honest models err.")
+@click.option(
+    "--positive", default="50", metavar="PERCENT", show_default=True, help="Of all inputs."
+)
+@click.option("--run-ms", type=int, default=50, show_default=True, help="What a model run takes.")
+@click.option("--run-jitter", type=int, default=0, help="How much longer it may take, in ms.")
+@click.option("--gap", type=int, default=500, show_default=True, help="Between bursts, in ms.")
+@click.option("--burst", type=int, default=1, show_default=True, help="Tasks asked at one moment.")
+@click.option("--look", type=int, default=500, show_default=True, help="Node asks itself, in ms.")
+@click.option("--profiles/--no-profiles", default=True, help="Whether nodes say their names.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def simulate(*, as_json: bool, **asked: Any) -> None:
+    """Simulate a market of many nodes from one seed, and report what it did and cost.
+
+    Real minds, real consensus and real comparisons of logs over simulated links, disks, clocks and
+    models. Exits 1 if a promise of the protocol was broken. Equal options give equal runs: compare
+    the trace hash.
+    """
+    from node.sim.experiment import KINDS, run
+    from node.sim.options import BadOption, Options, read_adversaries, read_percent, read_range
+
+    try:
+        least_ms, most_ms = read_range("delay", asked.pop("delay"))
+        options = Options(
+            adversaries=read_adversaries(asked.pop("adversaries"), KINDS),
+            loss_ppm=read_percent("loss", asked.pop("loss")),
+            jitter_ms=asked.pop("jitter"),
+            delay_least_ms=least_ms,
+            delay_most_ms=most_ms,
+            wrong_ppm=read_percent("wrong", asked.pop("wrong")),
+            positive_ppm=read_percent("positive", asked.pop("positive")),
+            run_jitter_ms=asked.pop("run_jitter"),
+            gap_ms=asked.pop("gap"),
+            look_ms=asked.pop("look"),
+            has_profiles=asked.pop("profiles"),
+            **asked,
+        )
+    except BadOption as error:
+        raise UsageError(str(error)) from error
+    gc.set_threshold(GARBAGE_MAX, 20, 50)
+    began_s = time.monotonic()
+    report = run(options, Teller(options) if sys.stderr.isatty() else None)
+    document = {**report.document(), **_run(time.monotonic() - began_s, report.events)}
+    print_json(document) if as_json else _show(document)
+    for problem in report.problems:
+        tell(f"broken: {problem}")
+    if not report.is_right:
+        exit_with(EXIT_FAILED)
+
+
+class Teller:
+    """Says on a terminal how far a run is."""
+
+    def __init__(self, options: "Options") -> None:
+        self._options = options
+        self._began_s = self._told_s = time.monotonic()
+
+    def __call__(self, phase: str, sample: "Sample") -> None:
+        """Say so, if it was not said a moment ago."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < TOLD_SECONDS:
+            return
+        self._told_s = now_s
+        options = self._options
+        what = (
+            f"knows {sample.known_min} of {options.nodes}"
+            if phase == "meet"
+            else f"{sample.final} of {options.tasks} tasks final"
+        )
+        tell(
+            f"{now_s - self._began_s:.0f} s: {sample.now_ms / 1_000:.0f} s simulated, "
+            f"{options.node_count} nodes, {what}, {sample.records_min} to {sample.records_max} "
+            f"records, {sample.logs} different logs"
+        )
+
+
+def _run(wall_s: float, events: int) -> dict[str, Any]:
+    """Say what ran, where, and how fast: what another run with this seed may differ in."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("aimarket")
+    except PackageNotFoundError:
+        found = "unknown"
+    return {
+        "version": found,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "wall_s": round(wall_s, 3),
+        "events_per_s": round(events / max(wall_s, 0.001)),
+        "memory_bytes_max": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _commit() -> str:
+    """Name the commit this runs from; empty if it is not in a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
+def _show(document: dict[str, Any]) -> None:
+    from node.commands_show import console_of, show_pairs, table_of
+    from node.sim.report import CAST_COLUMNS, cast_rows, facts
+
+    simulated_s = document["times"]["simulated_ms"] / 1_000
+    show_pairs(
+        [
+            *facts(document),
+            (
+                "ran",
+                f"{simulated_s:g} s simulated in {document['wall_s']:.1f} s, "
+                f"{document['events_per_s']} events a second, "
+                f"{document['memory_bytes_max'] / 1e6:.0f} MB, seed {document['seed']}, "
+                f"aimarket {document['version']} {document['commit']}".rstrip(),
+            ),
+        ]
+    )
+    console_of().print(table_of(CAST_COLUMNS, cast_rows(document)))
