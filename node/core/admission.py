@@ -81,7 +81,8 @@ class Door:
             if len(self._relayed) > SLOTS_REMEMBERED_MAX:
                 self._relayed.popitem(last=False)
             digest = statement_digest(jury)
-            if digest not in relayed and len(relayed) >= JURIES_RELAYED_MAX:
+            # One jury in many records, each of which displaces the last, proves nothing either.
+            if digest in relayed or len(relayed) >= JURIES_RELAYED_MAX:
                 return Entry.STORE
             relayed.add(digest)
         return Entry.RELAY
