@@ -5,15 +5,18 @@ from dataclasses import replace
 from consensus.verdict import quorum_of
 from node.core import effects as fx
 from node.core.own import find_opening
+from node.exchange import pack_blobs
 from node.sim.forge import NONCE_BYTES, Forger
 from node.sim.host import Host
 from node.sim.models import other, result
+from node.sim.session import PUSH
 from protocol.gossip import unpack_gossip
 from protocol.ids import TaskId
 from protocol.record import Verified
 from protocol.statements import Commit, Jury, Profile, Result, Reveal, Seat, Statement, Task
 
 SEATS_MAX = 31  # no record may hold more
+PUSHED_TOGETHER = 256  # as many as an honest answer would hold
 SPREAD_MS = 1_000  # within so much the dates of one statement's several records differ
 
 
@@ -116,8 +119,52 @@ class Equivocator(Forger):
                 return statement
 
 
+class JuryFlooder(Forger):
+    """Signs juries without end for one task of its own, and brings them by every way in.
+
+    Attributes:
+        flood: What it signed, in the order it is shown.
+        task_id: For which task; empty before it began.
+    """
+
+    cast = "jury flooder"
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.flood: list[Verified] = []
+        self.task_id = TaskId(b"")
+
+    def begin(self, count: int, *, each_ms: int, seats: int = 3) -> None:
+        """Ask for something, then show `count` different juries for it.
+
+        Every other one is gossiped to one neighbour, the rest are pushed as if by sync.
+        """
+        task = self.a_task(b"a flood of juries", seats=seats)
+        self.task_id = self.id_of(task)
+        self.show(self.sign(task))
+        for number in range(count):
+            names = [self.a_stranger(f"{number}/{at}") for at in range(seats)]
+            self.flood.append(self.sign(self.a_jury(self.task_id, names)))
+        self.dice.shuffle(self.flood)
+        pushed = self.flood[1::2]
+        for at in range(0, count, 2):
+            self.world.schedule.after(at * each_ms // 2, self._gossip, self.flood[at])
+        for at in range(0, len(pushed), PUSHED_TOGETHER):
+            some = pushed[at : at + PUSHED_TOGETHER]
+            self.world.schedule.after(at * each_ms, self._push, some)
+
+    def _gossip(self, record: Verified) -> None:
+        neighbours = list(self.routes)
+        if neighbours:
+            self.show(record, only=[self.dice.pick(neighbours)])
+
+    def _push(self, some: list[Verified]) -> None:
+        for peer in self.routes:
+            self.ask(peer, PUSH, pack_blobs(one.raw for one in some))
+
+
 def _contrary(said: Result) -> Result:
     return result(other(said.answer.value))
 
 
-CHEATS: dict[str, type[Host]] = {Equivocator.cast: Equivocator}
+CHEATS: dict[str, type[Host]] = {one.cast: one for one in (Equivocator, JuryFlooder)}

@@ -1,4 +1,4 @@
-"""Hosts that sign what no honest machine would: any statement, of any date, by any key of theirs."""
+"""Hosts that sign what no honest machine would: any statement, of any date, by any key."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -71,6 +71,17 @@ class Forger(Host):
         self.take(records)
         data = pack_gossip([record.raw for record in records])
         self.world.net.publish(self, fx.Channel.RECORDS, data, only=only)
+
+    def ask(self, peer: int, stream: str, request: bytes) -> None:
+        """Ask a peer something out of the blue; what it answers is thrown away."""
+        arrives_ms = self.world.net.carry(self.index, peer, len(request))
+        if arrives_ms is not None:
+            self.world.schedule.at(arrives_ms, self._asked, peer, stream, request)
+
+    def _asked(self, peer: int, stream: str, request: bytes) -> None:
+        host = self.world.net.hosts[peer]
+        if host.machine is not None:
+            host.answer(stream, self.index, request)
 
     def sides(self, count: int) -> list[list[int]]:
         """Deal its neighbours into so many parts; some are empty if it has too few."""
