@@ -34,8 +34,6 @@ LOADED_MS = 200  # until a model is loaded after a start
 RETRY_MS = 1_000  # between two tries to write again
 ALONE_MS = 10_000  # without a peer for so long, a node may sign
 
-_IGNORED = ev.Token(0)
-
 
 class Moment(Enum):
     """Where in an effect a trap may end a host."""
@@ -177,16 +175,14 @@ class Host:
         if message.refused:
             world.blame(self.index, sender, message.refused)
             return
-        peer_id = world.net.hosts[sender].peer_id
-        self._relaying = (message, sender)
-        if message.channel is fx.Channel.PRESENCE:
-            self.tell(ev.PresencesHeard(message.records, peer_id, _IGNORED))
+        if message.channel is fx.Channel.RECORDS and self._has_all(message):
             return
+        self._relaying = (message, sender)
+        self.tell(message.event(sender, world.net.hosts[sender].peer_id))
+
+    def _has_all(self, message: Message) -> bool:
         get = self.rows.get
-        for record_id in message.record_ids:
-            if get(layout.RECORD + record_id) is None:
-                self.tell(ev.Received(message.records, ev.Via.GOSSIP, peer_id, _IGNORED))
-                return
+        return all(get(layout.RECORD + one) is not None for one in message.record_ids)
 
     def met(self, other: int, *, outbound: bool) -> None:
         """Note a new connection: say who is here, and compare logs."""
@@ -243,13 +239,14 @@ class Host:
     # How effects are done.
 
     def _do(self, effect: fx.Effect) -> None:
+        kind = type(effect)  # nearly all effects are these two, and a match takes its time
+        if kind is fx.Wake:
+            self.timers.wake_at(effect.at_ms)  # type: ignore[union-attr]
+            return
+        if kind is fx.Relayed:
+            self._relay(effect.word)  # type: ignore[union-attr]
+            return
         match effect:
-            case fx.Relayed(_, word):
-                if word is fx.Word.ACCEPT and self._relaying is not None:
-                    message, sender = self._relaying
-                    self.world.net.spread(self, message, skip=sender)
-            case fx.Wake(at_ms):
-                self.timers.wake_at(at_ms)
             case fx.Append(changes):
                 self.rows.stage(changes)
                 self._note_verdicts(changes)
@@ -267,6 +264,11 @@ class Host:
                 self.syncing.differs(author)
             case fx.Halt(reason):
                 self._halt(reason)
+
+    def _relay(self, word: fx.Word) -> None:
+        if word is fx.Word.ACCEPT and self._relaying is not None:
+            message, sender = self._relaying
+            self.world.net.spread(self, message, skip=sender)
 
     def _note_verdicts(self, changes: Changes) -> None:
         users = self.world.users

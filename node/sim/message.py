@@ -1,17 +1,22 @@
 """What travels by gossip: opened once for all who hear it, however many they are."""
 
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 
 from node.core.effects import Channel
+from node.core.events import PresencesHeard, Received, Token, Via
 from protocol.errors import ProtocolError
 from protocol.gossip import unpack_gossip
-from protocol.ids import RecordId
+from protocol.ids import PeerId, RecordId
 from protocol.params import Network
 from protocol.record import Verified, open_record
 
+NEVER = 2**32 - 1  # later than any run
 SEEN_MS = 120_000  # a mesh passes the same bytes on once in so long
 OPENED_REMEMBERED_MAX = 1 << 17
+
+_ANY = Token(0)  # a host waits for one word at a time
 
 Opener = Callable[[bytes], Verified]
 
@@ -36,17 +41,19 @@ class Message:
         records: What it says; empty if it is refused.
         record_ids: Of these.
         refused: Why nobody takes it; empty if it is right.
-        seen: One byte a host: whether it has come there.
+        due: For each host when it comes there, or came, in virtual ms; `NEVER` before it is sent.
+        heard: What a neighbour's copy says, as an event; kept for all to whom it passes it on.
         until_ms: When meshes forget that they saw it.
     """
 
     __slots__ = (
         "channel",
         "data",
+        "due",
+        "heard",
         "record_ids",
         "records",
         "refused",
-        "seen",
         "serial",
         "until_ms",
     )
@@ -60,7 +67,8 @@ class Message:
         self.records: tuple[Verified, ...] = ()
         self.record_ids: tuple[RecordId, ...] = ()
         self.refused = ""
-        self.seen = bytearray(hosts)
+        self.due = array("L", [NEVER]) * hosts
+        self.heard: tuple[int, Received | PresencesHeard] | None = None
         self.until_ms = until_ms
 
     def open(self, opened: Opener) -> None:
@@ -78,3 +86,15 @@ class Message:
         else:
             self.records = records
             self.record_ids = tuple([record.record_id for record in records])
+
+    def event(self, sender: int, peer_id: PeerId) -> Received | PresencesHeard:
+        """Return what is told to a machine that has it from this neighbour."""
+        if self.heard is not None and self.heard[0] == sender:
+            return self.heard[1]
+        event: Received | PresencesHeard
+        if self.channel is Channel.PRESENCE:
+            event = PresencesHeard(self.records, peer_id, _ANY)
+        else:
+            event = Received(self.records, Via.GOSSIP, peer_id, _ANY)
+        self.heard = (sender, event)
+        return event

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from node.core.effects import Channel
 from node.sim.counts import Counts, Trace
-from node.sim.dice import Dice
-from node.sim.message import SEEN_MS, Message, Opener
+from node.sim.dice import PPM, Dice
+from node.sim.message import NEVER, SEEN_MS, Message, Opener
 from node.sim.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ DEAD_MS = 15_000  # a connection over which nothing comes either way is given up
 RETRANSMIT_MS = 250  # what one lost packet costs a stream
 REDIAL_MS = 5_000  # at most, once a peer can be reached again
 RETRANSMITS_MAX = 5
+REPEATED_MS = 1_000  # a second copy comes at most so much later
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Net:
         self.hosts.append(host)
         self.delays.append({})
         for message in self._messages.values():
-            message.seen.append(0)
+            message.due.append(NEVER)
 
     def link(self, dialler: int, dialled: int, delay_ms: int) -> None:
         """Let two hosts reach each other; they connect now, or once both are up."""
@@ -79,7 +80,7 @@ class Net:
     def up(self, index: int) -> None:
         """Connect a host that came up with all it can reach, in the order they were linked."""
         for message in self._messages.values():
-            message.seen[index] = 0  # whoever starts anew has seen nothing
+            message.due[index] = NEVER  # whoever starts anew has seen nothing
         for other in self.delays[index]:
             self._connect(index, other)
 
@@ -109,7 +110,7 @@ class Net:
             self._messages[data] = message
         self._counts.published += 1
         self._trace.step(now_ms, host.index, "publishes", message.serial, data)
-        message.seen[host.index] = 1
+        message.due[host.index] = 0
         self.spread(host, message, only=only)
         return message
 
@@ -125,35 +126,38 @@ class Net:
         air, counts = self.air, self._counts
         if not air.gossip:
             return
-        index, seen, size = host.index, message.seen, len(message.data)
+        index, due = host.index, message.due
         roll, at, now_ms = self._roll, self._schedule.at, self._schedule.now_ms
-        loss, repeat, jitter_ms = air.loss_ppm / 1e6, air.repeat_ppm / 1e6, air.jitter_ms
+        loss, repeat, jitter_ms = air.loss_ppm / PPM, air.repeat_ppm / PPM, air.jitter_ms
         is_calm = not air.cut and not air.clogged
         copies = 0
         for peer, delay_ms in host.routes.items():
             if peer == skip or (only is not None and peer not in only):
                 continue
             copies += 1
-            if seen[peer]:  # it would be thrown away there
+            arrives_ms = now_ms + delay_ms
+            if due[peer] <= arrives_ms:  # it would be thrown away there
                 continue
             if loss and roll() < loss:
                 counts.lost += 1
                 continue
-            arrives_ms = now_ms + delay_ms + (int(roll() * jitter_ms) if jitter_ms else 0)
+            if jitter_ms:
+                arrives_ms += int(roll() * jitter_ms)
             if not is_calm:
                 if (index, peer) in air.cut:
                     continue
                 arrives_ms = max(arrives_ms, air.clogged.get((index, peer), 0))
-            at(arrives_ms, self._deliver, peer, message, index)
+            if arrives_ms < due[peer]:
+                due[peer] = arrives_ms
+                at(arrives_ms, self._deliver, peer, message, index)
             if repeat and roll() < repeat:
-                again_ms = arrives_ms + int(roll() * 1_000)
+                again_ms = arrives_ms + int(roll() * REPEATED_MS)
                 at(again_ms, self._deliver_again, peer, message, index)
-                counts.saw("a message came twice")
         counts.copies += copies
-        counts.copy_bytes += copies * size
+        counts.copy_bytes += copies * len(message.data)
         if message.channel is Channel.PRESENCE:
             counts.presence_copies += copies
-            counts.presence_bytes += copies * size
+            counts.presence_bytes += copies * len(message.data)
 
     def carry(self, sender: int, receiver: int, size: int) -> int | None:
         """Return when a packet of a stream arrives; None if nothing does."""
@@ -213,20 +217,26 @@ class Net:
             b.lost(one)
 
     def _deliver(self, peer: int, message: Message, sender: int) -> None:
-        if not message.seen[peer]:
-            self._deliver_again(peer, message, sender)
-
-    def _deliver_again(self, peer: int, message: Message, sender: int) -> None:
+        now_ms = self._schedule.now_ms
+        if message.due[peer] != now_ms:  # another copy was faster
+            return
         host = self.hosts[peer]
         if host.machine is None:
             return
-        now_ms = self._schedule.now_ms
         if host.paused_until_ms > now_ms:  # it lies in a buffer of the system meanwhile
+            message.due[peer] = host.paused_until_ms
             self._schedule.at(host.paused_until_ms, self._deliver, peer, message, sender)
             return
-        message.seen[peer] = 1
         self._trace.came(now_ms, peer, message.serial)
         host.hear(message, sender)
+
+    def _deliver_again(self, peer: int, message: Message, sender: int) -> None:
+        """Deliver a copy that the mesh did not recognise."""
+        host = self.hosts[peer]
+        if host.machine is not None and host.paused_until_ms <= self._schedule.now_ms:
+            self._counts.saw("a message came twice")
+            self._trace.came(self._schedule.now_ms, peer, message.serial)
+            host.hear(message, sender)
 
     def _forget(self, now_ms: int) -> None:
         while self._messages:

@@ -28,10 +28,11 @@ class Timers:
 
     def wake_at(self, at_ms: int) -> None:
         """Wake the machine once its monotonic clock shows this; replaces the last alarm."""
-        moment_ms = self._host.clock.moment(at_ms)
+        host = self._host
+        moment_ms = host.clock.moment(at_ms)
         if self._wake_ms != moment_ms:
             self._wake_ms = moment_ms
-            self._host.world.schedule.at(moment_ms, self._wake, self._host.life, moment_ms)
+            host.world.schedule.at(moment_ms, self._wake, host.life, moment_ms)
 
     def infer(self, task_id: TaskId, input_bytes: bytes) -> None:
         """Begin a model run."""
