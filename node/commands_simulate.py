@@ -43,8 +43,9 @@ GARBAGE_MAX = 100_000  # objects between two collections; the default costs a fi
 @click.option("--burst", type=int, default=1, show_default=True, help="Tasks asked at one moment.")
 @click.option("--look", type=int, default=500, show_default=True, help="Node asks itself, in ms.")
 @click.option("--profiles/--no-profiles", default=True, help="Whether nodes say their names.")
+@click.option("--plot", metavar="FILE", help="Draw the report into a .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def simulate(*, as_json: bool, **asked: Any) -> None:
+def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
     """Simulate a market of many nodes from one seed, and report what it did and cost.
 
     Real minds, real consensus and real comparisons of logs over simulated links, disks, clocks and
@@ -72,11 +73,14 @@ def simulate(*, as_json: bool, **asked: Any) -> None:
         )
     except BadOption as error:
         raise UsageError(str(error)) from error
+    picture = None if plot is None else _picture(plot)
     gc.set_threshold(GARBAGE_MAX, 20, 50)
     began_s = time.monotonic()
     report = run(options, Teller(options) if sys.stderr.isatty() else None)
     document = {**report.document(), **_run(time.monotonic() - began_s, report.events)}
     print_json(document) if as_json else _show(document)
+    if picture is not None:
+        _draw(document, picture)
     for problem in report.problems:
         tell(f"broken: {problem}")
     if not report.is_right:
@@ -107,6 +111,31 @@ class Teller:
             f"{options.node_count} nodes, {what}, {sample.records_min} to {sample.records_max} "
             f"records, {sample.logs} different logs"
         )
+
+
+def _picture(name: str) -> Path:
+    """Say now, and not after a long run, whether a picture could be drawn."""
+    from node.sim.plot import SUFFIXES, NoMatplotlib, check
+
+    path = Path(name)
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"--plot {name!r}: need a name that ends in {' or '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--plot {name!r}: there is no directory {str(path.parent)!r}")
+    try:
+        check()
+    except NoMatplotlib as error:
+        raise UsageError(f"--plot {name!r}: {error}") from error
+    return path
+
+
+def _draw(document: dict[str, Any], picture: Path) -> None:
+    from node.sim.plot import draw
+
+    try:
+        draw(document, picture)
+    except OSError as error:
+        raise UsageError(f"--plot {str(picture)!r}: {error.strerror}") from error
 
 
 def _run(wall_s: float, events: int) -> dict[str, Any]:

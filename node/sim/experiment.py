@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from consensus import layout
 from consensus.log import record_count, record_ids, state_digest
 from node.sim.cast_cheats import CHEATS
+from node.sim.cast_voters import CAST
 from node.sim.host import Host
 from node.sim.models import POSITIVE
 from node.sim.options import Options
@@ -16,7 +17,7 @@ from node.sim.world import World
 from protocol.ids import Digest
 from protocol.statements import Profile
 
-KINDS: dict[str, type[Host]] = {**CHEATS}
+KINDS: dict[str, type[Host]] = {**CAST, **CHEATS}
 
 LOOK_MS = 1_000  # between two looks at the whole; whatever is timed by looks is as exact
 # What is waited for and does not come about by then has failed.

@@ -199,12 +199,12 @@ def read_range(flag: str, text: str) -> tuple[int, int]:
 
 
 def percent(ppm: int) -> str:
-    """Show parts per million in percent.
+    """Show parts per million in percent, rounded to a hundredth.
 
-    >>> percent(52_500)
-    '5.25 %'
+    >>> percent(52_500), percent(1_000_000), percent(92_636)
+    ('5.25 %', '100 %', '9.26 %')
     """
-    return f"{ppm / _PPM_PER_PERCENT:g} %"
+    return f"{round(ppm / _PPM_PER_PERCENT, 2):g} %"
 
 
 def _check(limit: Limit, value: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from node.sim.odds import error_ppm
 from node.sim.options import Options, percent
 from node.sim.verdicts import CastTally, Outcomes
 
@@ -181,11 +182,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if options["authors_max"] > 4_096:
         yield "", f"authors_max raised to {options['authors_max']}, or they would not fit"
     yield "tasks", _tasks(found)
-    yield (
-        "wrong verdicts",
-        f"{found['wrong']}, {percent(found['wrong_ppm'])} "
-        f"(by the odds {percent(found['predicted_wrong_ppm'])})",
-    )
+    yield "wrong verdicts", _wrong(found)
     yield "model runs", f"{found['runs_per_task']:.2f} a task, for {options['seats']} seats"
     yield "time to final", f"p50 {found['final_ms_p50']} ms, p99 {found['final_ms_p99']} ms"
     yield "all logs equal", _since(times["equal_ms"], times["last_task_ms"])
@@ -237,6 +234,16 @@ def _tasks(found: Mapping[str, Any]) -> str:
     states = [f"{found[name]} {name}" for name in ("final", "split", "void", "open") if found[name]]
     retried = f", {found['retried']} tried again" if found["retried"] else ""
     return f"{found['tasks']}: {', '.join(states)}{retried}"
+
+
+def _wrong(found: Mapping[str, Any]) -> str:
+    """Show wrong verdicts beside what the odds make of them, and how far chance strays from it."""
+    predicted_ppm = found["predicted_wrong_ppm"]
+    stray_ppm = error_ppm(predicted_ppm, tasks=max(1, found["tasks"]))
+    return (
+        f"{found['wrong']}, {percent(found['wrong_ppm'])} "
+        f"(by the odds {percent(predicted_ppm)}, give or take {percent(stray_ppm)})"
+    )
 
 
 def _since(at_ms: int | None, last_task_ms: int) -> str:
