@@ -48,7 +48,7 @@ def fold(rows: Rows, records: Sequence[Verified], network: Network) -> Folded:
     Raises:
         AssertionError: A Presence, which is never stored.
     """
-    step = _Fold(rows, network)
+    step = _Fold(rows.bottom if isinstance(rows, Draft) else rows, network)
     for record in records:
         step.add(record)
     return step.finish()
@@ -69,6 +69,19 @@ def would_keep(rows: Rows, record: Verified, network: Network) -> bool:
 
 class _Fold:
     """One call of `fold` on its way."""
+
+    __slots__ = (
+        "_changes",
+        "_draft",
+        "_dropped",
+        "_moved",
+        "_network",
+        "_new_tasks",
+        "_rows",
+        "_stored",
+        "_sums",
+        "_touched",
+    )
 
     def __init__(self, rows: Rows, network: Network) -> None:
         self._rows = rows
@@ -99,8 +112,10 @@ class _Fold:
         self._sums.records += 1
 
     def finish(self) -> Folded:
-        evidence = RowEvidence(self._draft)
-        rejudged = tuple(task_id for task_id in self._touched if self._rejudge(task_id, evidence))
+        rejudged: tuple[TaskId, ...] = ()
+        if self._touched:
+            evidence = RowEvidence(self._draft)
+            rejudged = tuple([one for one in self._touched if self._rejudge(one, evidence)])
         if self._stored:
             self._sums.write()
             self._changes.update(self._moved.changes(self._rows))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from consensus import layout
 from consensus.rows import Changes, Draft, Rows
 from protocol.reconcile_items import Item
-from protocol.reconcile_tree import Places, TreeItems, apply
+from protocol.reconcile_tree import Places, TreeItems, add_one, apply
 from protocol.reconcile_wire import INFINITY, START, Bound
 
 PLACES = Places(order=layout.ORDER, sums=layout.RANGE_SUM)
@@ -21,6 +21,8 @@ _PRESENT = b""
 
 class Moved:
     """Records that one fold puts into the order of the log, or takes out of it."""
+
+    __slots__ = ("_added", "_removed")
 
     def __init__(self) -> None:
         self._added: dict[Item, None] = {}
@@ -44,6 +46,11 @@ class Moved:
 
     def changes(self, rows: Rows) -> Changes:
         """Return the rows to write, given those of the log before."""
+        if len(self._added) == 1 and not self._removed:
+            (item,) = self._added
+            summed = add_one(rows, PLACES, item)
+            if summed is not None:
+                return {layout.order_key(*item): _PRESENT, **summed}
         draft = Draft(rows)
         for item in self._added:
             draft.put(layout.order_key(*item), _PRESENT)

@@ -27,18 +27,23 @@ class Draft:
     put in order once for many scans.
     """
 
-    __slots__ = ("_base", "_keys", "changes")
+    __slots__ = ("_base", "_below", "_keys", "changes")
 
     def __init__(self, base: Rows) -> None:
         self._base = base
+        self._below = base.get
         self._keys: list[bytes] | None = None  # ascending; None once they changed
         self.changes: Changes = {}
 
+    @property
+    def bottom(self) -> Rows:
+        """Return rows that read the same until this draft changes: those below, if it has not."""
+        return self if self.changes else self._base
+
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key, or None."""
-        if key in self.changes:
-            return self.changes[key]
-        return self._base.get(key)
+        changes = self.changes
+        return changes[key] if key in changes else self._below(key)
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a row."""

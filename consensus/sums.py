@@ -20,6 +20,8 @@ class Sums:
         records: How many records more the log holds.
     """
 
+    __slots__ = ("_counts", "_digest", "_draft", "_faults", "_pairs", "records")
+
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self.records = 0
@@ -50,11 +52,12 @@ class Sums:
             if gain:
                 self._write_faults(submitter, gain)
         before = layout.read_totals(self._draft.get(layout.TOTALS))
-        after = Totals(
-            before.records + self.records,
-            [count + gain for count, gain in zip(before.counts, self._counts, strict=True)],
-            int.from_bytes(digest_of(before.digest + self._digest)),
-        )
+        counts, digest = before.counts, before.digest
+        if any(self._counts):
+            counts = [count + gain for count, gain in zip(counts, self._counts, strict=True)]
+        if self._digest:
+            digest = int.from_bytes(digest_of(digest + self._digest))
+        after = Totals(before.records + self.records, counts, digest)
         self._draft.put(layout.TOTALS, layout.pack_totals(after))
 
     def _mark(self, submitter: PublicKey, judged: Judged, sign: int) -> None:

@@ -10,7 +10,7 @@ Nobody can make the tree deep cheaply: moments are 16 digits, and ids that begin
 take 16 times the work for each digit more.
 
 Nothing here knows where the log lies. `Places` says under which letters its rows are, and whoever
-folds records calls `apply` on the draft of the same batch.
+folds records calls `apply` on the draft of the same batch, or `add_one`.
 """
 
 from bisect import bisect_left
@@ -28,6 +28,7 @@ _DIGITS: Final = 2 * (_MOMENT_BYTES + ID_BYTES)
 # and 3 days, because honest moments begin alike; a moment below 2**53 makes at most 512 branches.
 _LEVELS: Final = (0, 5, 7, *range(9, _DIGITS + 1))
 _LENGTH_BYTES: Final = tuple(bytes([length]) for length in _LEVELS)
+_LEVELS_AND_BYTES: Final = tuple(zip(_LEVELS, _LENGTH_BYTES, strict=True))
 _ABOVE_DIGITS: Final = b"g"
 _SIZE_BYTES: Final = 8
 _ROW_BYTES: Final = _SIZE_BYTES + ID_BYTES
@@ -90,9 +91,6 @@ def apply(
         added: Items that were not counted; different from each other and from the next.
         removed: Items that were.
     """
-    if len(added) == 1 and not removed:
-        _add_one(draft, places, added[0])
-        return
     steps = [(_digits(item), 1, number_of(item.record_id)) for item in added]
     steps += [(_digits(item), -1, -number_of(item.record_id)) for item in removed]
     if steps:
@@ -100,29 +98,36 @@ def apply(
         _apply(draft, places, 0, _Steps(steps), 0, len(steps))
 
 
-def _add_one(draft: Draft, places: Places, item: Item) -> None:
-    """Count one item in: what `apply` does nearly always, without a step to spare.
+def add_one(rows: Rows, places: Places, item: Item) -> dict[bytes, bytes] | None:
+    """Count one item in, the most common change by far; nothing is written.
 
-    The row of a node is read as one number, its size above its total.
+    Each row is read as one number, the size above the total.
+
+    Args:
+        rows: Hold the sums as they were before.
+        places: Where they lie.
+        item: Was not counted.
+
+    Returns:
+        The rows that change; None if a leaf overflows, which is for `apply`.
     """
-    digits = _digits(item)
+    changes: dict[bytes, bytes] = {}
+    get, sums, digits = rows.get, places.sums, _digits(item)
     number = number_of(item.record_id)
     step = _ONE + number
-    sums, get, put = places.sums, draft.get, draft.put
-    for level, length in enumerate(_LEVELS):
-        key = sums + _LENGTH_BYTES[level] + digits[:length]
+    for length, length_byte in _LEVELS_AND_BYTES:
+        key = sums + length_byte + digits[:length]
         value = get(key)
         if value is None:
-            put(key, step.to_bytes(_ROW_BYTES))
-            return
+            changes[key] = step.to_bytes(_ROW_BYTES)
+            return changes
         node = int.from_bytes(value) + step
-        if node & _SUM_MASK < number:  # the total went beyond its end
+        if node & _SUM_MASK < number:  # the total went beyond its end, into the size
             node -= _ONE
-        put(key, node.to_bytes(_ROW_BYTES))
+        changes[key] = node.to_bytes(_ROW_BYTES)
         if node < _TWO_ABOVE_LEAF:
-            if node >= _ONE_ABOVE_LEAF:
-                _grow(draft, places, level, list(_keys_under(draft, places, digits[:length])))
-            return
+            return changes if node < _ONE_ABOVE_LEAF else None
+    raise AssertionError("items that share all digits are one item")
 
 
 class _Steps:

@@ -36,6 +36,9 @@ def test_draft__scans_like_one_sorted_map(
 
         wanted = [k for k in sorted(model) if k.startswith(prefix) and k > after]
         assert found == [(k, model[k]) for k in wanted]
+        assert [draft.get(k) for k in (prefix, after, *base)] == [
+            draft.bottom.get(k) for k in (prefix, after, *base)
+        ]
 
 
 def test_draft__does_not_walk_all_changes_for_each_scan() -> None:

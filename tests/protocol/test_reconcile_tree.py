@@ -11,7 +11,7 @@ from consensus.layout import order_key
 from consensus.rows import Draft
 from protocol.reconcile import initiate, proceed, respond
 from protocol.reconcile_items import Item, Items, PackedItems, SortedItems
-from protocol.reconcile_tree import LEAF_MAX, Places, TreeItems, apply
+from protocol.reconcile_tree import LEAF_MAX, Places, TreeItems, add_one, apply
 from protocol.reconcile_wire import INFINITY, START, Bound
 from tests.builders import NOON_MS
 from tests.fakes_store import MemoryLog
@@ -56,6 +56,15 @@ def tree_of(items: list[Item]) -> MemoryLog:
 
 def sums_in(log: MemoryLog) -> dict[bytes, bytes]:
     return dict(log.scan(PLACES.sums))
+
+
+def overflows(log: MemoryLog, draft: Draft) -> bool:
+    """Answer whether a node had no children before some changes and has them after."""
+    sizes = [
+        (int.from_bytes((log.get(key) or b"")[:8]), int.from_bytes((value or b"")[:8]))
+        for key, value in draft.changes.items()
+    ]
+    return any(before <= LEAF_MAX < after for before, after in sizes if before)
 
 
 def some_items(count: int, *, seed: int, span_ms: int, shared_bytes: int = 0) -> list[Item]:
@@ -140,6 +149,30 @@ def test_tree__is_that_of_the_set_whatever_its_history(
     assert sums_in(log) == sums_in(tree_of(sorted(kept)))
     fold(log, added=[], removed=kept)
     assert sums_in(log) == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(crowds(), st.integers(0, 300))
+def test_add_one__changes_what_apply_does(items: list[Item], at: int) -> None:
+    item = items.pop(at % len(items))
+    log = tree_of(items)
+    draft = Draft(log)
+    draft.put(order_key(*item), b"")
+    apply(draft, PLACES, added=[item])
+    del draft.changes[order_key(*item)]
+
+    found = add_one(log, PLACES, item)
+
+    assert found == (None if overflows(log, draft) else draft.changes)
+
+
+@pytest.mark.parametrize("count", [0, 1, LEAF_MAX - 1, LEAF_MAX, LEAF_MAX + 1])
+def test_add_one__leaves_the_first_overflow_to_apply(count: int) -> None:
+    *items, item = some_items(count + 1, seed=3, span_ms=DAY_MS)
+
+    found = add_one(tree_of(items), PLACES, item)
+
+    assert (found is None) is (count == LEAF_MAX)
 
 
 def test_apply__of_what_was_never_counted_is_our_own_mistake() -> None:
