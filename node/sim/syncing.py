@@ -53,6 +53,7 @@ class Syncing:
         self._session: SimSession | None = None
         self._look_ms = -1
         self.hung_up: dict[int, None] = {}  # peers that sent what is wrong
+        self.drags_ms = 0  # how much later than it could an answer leaves; liars take their time
 
     @property
     def planner(self) -> SyncPlanner:
@@ -165,6 +166,7 @@ class Syncing:
         answer = peer.answer(stream, host.index, request)
         arrives_ms = host.world.net.carry(run.peer, host.index, len(answer or b""))
         if arrives_ms is not None:
+            arrives_ms += peer.syncing.drags_ms
             host.world.schedule.at(arrives_ms, self._answered, run, step, life, answer)
 
     def _answered(self, run: SimSession, step: int, life: int, answer: bytes | None) -> None:
