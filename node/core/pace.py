@@ -5,41 +5,59 @@ from collections.abc import Hashable
 
 # Keys remembered at once; the longest idle is forgotten, which only refills its bucket.
 KEYS_MAX = 4_096
+FORGOTTEN_FOR_ONE = 2  # more than one, so that a table shrinks again after a crowd
 
 
 class Buckets:
-    """One token bucket a key."""
+    """One token bucket a key.
+
+    A bucket is one number: when it will be full, in thousandths of tokens since the clock began.
+    One that is full is as good as forgotten, so newcomers drive the full ones out.
+    """
+
+    __slots__ = ("_burst_milli", "_full", "_per_s")
 
     def __init__(self, *, per_s: int, burst: int) -> None:
         self._per_s = per_s
         self._burst_milli = burst * 1_000
-        self._levels: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+        self._full: OrderedDict[Hashable, int] = OrderedDict()  # the longest idle first
 
     def take(self, key: Hashable, now_ms: int) -> bool:
         """Take one token; answer False, and take none, if the bucket is empty."""
-        level = self._level(key, now_ms)
-        allowed = level >= 1_000
-        self._set(key, level - 1_000 if allowed else level, now_ms)
-        return allowed
+        now_milli = now_ms * self._per_s
+        full_milli = self._find(key, now_milli)
+        if full_milli - now_milli + 1_000 > self._burst_milli:
+            return False
+        self._full[key] = full_milli + 1_000
+        return True
 
     def owe(self, key: Hashable, now_ms: int, tokens: int) -> int:
         """Take tokens, be it on credit; return after how many milliseconds all is paid back."""
-        level = self._level(key, now_ms) - tokens * 1_000
-        self._set(key, level, now_ms)
-        return max(0, -(level // self._per_s))
+        now_milli = now_ms * self._per_s
+        full_milli = self._find(key, now_milli) + tokens * 1_000
+        self._full[key] = full_milli
+        level_milli = self._burst_milli - (full_milli - now_milli)
+        return max(0, -(level_milli // self._per_s))
 
     def __len__(self) -> int:
-        return len(self._levels)
+        return len(self._full)
 
-    def _level(self, key: Hashable, now_ms: int) -> int:
-        """Return thousandths of tokens."""
-        level, since = self._levels.pop(key, (self._burst_milli, now_ms))
-        return min(self._burst_milli, level + (now_ms - since) * self._per_s)
-
-    def _set(self, key: Hashable, level: int, now_ms: int) -> None:
-        self._levels[key] = (level, now_ms)
-        if len(self._levels) > KEYS_MAX:
-            self._levels.popitem(last=False)
+    def _find(self, key: Hashable, now_milli: int) -> int:
+        """Return when a bucket will be full, now at the earliest; it is the least idle now."""
+        full = self._full
+        full_milli = full.get(key)
+        if full_milli is None:
+            for _ in range(FORGOTTEN_FOR_ONE):
+                oldest = next(iter(full), None)
+                if oldest is None or full[oldest] > now_milli:
+                    break
+                del full[oldest]
+            if len(full) >= KEYS_MAX:
+                full.popitem(last=False)
+            full[key] = now_milli
+            return now_milli
+        full.move_to_end(key)
+        return max(full_milli, now_milli)
 
 
 class Recent:
@@ -51,10 +69,19 @@ class Recent:
 
     def add(self, key: Hashable, now_ms: int) -> None:
         """Note that a key was heard."""
-        self._last.pop(key, None)
-        self._last[key] = now_ms
-        if len(self._last) > KEYS_MAX:
-            self._last.popitem(last=False)
+        last = self._last
+        if key in last:
+            last.move_to_end(key)
+        else:
+            for _ in range(FORGOTTEN_FOR_ONE):
+                if last and next(iter(last.values())) < now_ms - self._span_ms:
+                    last.popitem(last=False)
+            if len(last) >= KEYS_MAX:
+                last.popitem(last=False)
+        last[key] = now_ms
+
+    def __len__(self) -> int:
+        return len(self._last)
 
     def count(self, now_ms: int) -> int:
         """Return how many keys were heard within the span."""

@@ -1,5 +1,8 @@
 """Quotas delay, and never refuse for ever."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from node.core.pace import KEYS_MAX, Buckets, Recent
 
 
@@ -65,3 +68,63 @@ def test_add__keeps_to_its_bound() -> None:
         recent.add(key, 0)
 
     assert recent.count(0) == KEYS_MAX
+
+
+class PlainBuckets:
+    """Buckets as one would write them down, and none of them is ever forgotten."""
+
+    def __init__(self, per_s: int, burst: int) -> None:
+        self._per_s, self._burst = per_s, burst
+        self._levels: dict[str, tuple[int, int]] = {}
+
+    def take(self, key: str, now_ms: int) -> bool:
+        level = self._level(key, now_ms)
+        self._levels[key] = (level - 1_000 if level >= 1_000 else level, now_ms)
+        return level >= 1_000
+
+    def owe(self, key: str, now_ms: int, tokens: int) -> int:
+        level = self._level(key, now_ms) - tokens * 1_000
+        self._levels[key] = (level, now_ms)
+        return max(0, -(level // self._per_s))
+
+    def _level(self, key: str, now_ms: int) -> int:
+        level, since_ms = self._levels.get(key, (self._burst * 1_000, now_ms))
+        return min(self._burst * 1_000, level + (now_ms - since_ms) * self._per_s)
+
+
+@given(
+    st.integers(1, 100),
+    st.integers(1, 20),
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.integers(0, 1_500), st.none() | st.integers(0, 30))
+    ),
+)
+def test_buckets__forget_nothing_that_matters(
+    per_s: int, burst: int, asked: list[tuple[str, int, int | None]]
+) -> None:
+    buckets, plain = Buckets(per_s=per_s, burst=burst), PlainBuckets(per_s, burst)
+    now_ms = 0
+    for key, after_ms, tokens in asked:
+        now_ms += after_ms
+        if tokens is None:
+            assert buckets.take(key, now_ms) is plain.take(key, now_ms)
+        else:
+            assert buckets.owe(key, now_ms, tokens) == plain.owe(key, now_ms, tokens)
+
+
+def test_take__keeps_only_the_buckets_that_are_not_full() -> None:
+    buckets = Buckets(per_s=2, burst=3)
+
+    for number in range(1_000):
+        buckets.take(f"author {number}", number * 10)
+
+    assert len(buckets) == 50
+
+
+def test_add__keeps_only_the_keys_of_the_span() -> None:
+    recent = Recent(1_000)
+
+    for number in range(2_000):
+        recent.add(number, number * 10)
+
+    assert len(recent) == 101
