@@ -25,39 +25,45 @@ class Buckets:
     def take(self, key: Hashable, now_ms: int) -> bool:
         """Take one token; answer False, and take none, if the bucket is empty."""
         now_milli = now_ms * self._per_s
-        full_milli = self._find(key, now_milli)
+        full = self._full
+        full_milli = full.get(key)
+        if full_milli is None:
+            full_milli = self._begin(key, now_milli)
+        else:
+            full.move_to_end(key)
+            full_milli = max(full_milli, now_milli)
         if full_milli - now_milli + 1_000 > self._burst_milli:
             return False
-        self._full[key] = full_milli + 1_000
+        full[key] = full_milli + 1_000
         return True
 
     def owe(self, key: Hashable, now_ms: int, tokens: int) -> int:
         """Take tokens, be it on credit; return after how many milliseconds all is paid back."""
         now_milli = now_ms * self._per_s
-        full_milli = self._find(key, now_milli) + tokens * 1_000
+        full_milli = self._full.get(key)
+        if full_milli is None:
+            full_milli = self._begin(key, now_milli)
+        full_milli = max(full_milli, now_milli) + tokens * 1_000
         self._full[key] = full_milli
+        self._full.move_to_end(key)
         level_milli = self._burst_milli - (full_milli - now_milli)
         return max(0, -(level_milli // self._per_s))
 
     def __len__(self) -> int:
         return len(self._full)
 
-    def _find(self, key: Hashable, now_milli: int) -> int:
-        """Return when a bucket will be full, now at the earliest; it is the least idle now."""
+    def _begin(self, key: Hashable, now_milli: int) -> int:
+        """Put a full bucket down; return when it is full, which is now."""
         full = self._full
-        full_milli = full.get(key)
-        if full_milli is None:
-            for _ in range(FORGOTTEN_FOR_ONE):
-                oldest = next(iter(full), None)
-                if oldest is None or full[oldest] > now_milli:
-                    break
-                del full[oldest]
-            if len(full) >= KEYS_MAX:
-                full.popitem(last=False)
-            full[key] = now_milli
-            return now_milli
-        full.move_to_end(key)
-        return max(full_milli, now_milli)
+        for _ in range(FORGOTTEN_FOR_ONE):
+            oldest = next(iter(full), None)
+            if oldest is None or full[oldest] > now_milli:
+                break
+            del full[oldest]
+        if len(full) >= KEYS_MAX:
+            full.popitem(last=False)
+        full[key] = now_milli
+        return now_milli
 
 
 class Recent:
