@@ -1,12 +1,14 @@
 """Which tasks of a healed world have come to an end, and which should have."""
 
 from consensus import layout
-from consensus.log import find_verdict, record_count
-from consensus.verdict import State
+from consensus.log import find_task, find_verdict, record_count
+from consensus.verdict import State, quorum_of
 from node.sim.host import Host
 from node.sim.oracle import is_settled, last_attempt
+from node.sim.storm import Exposed
 from node.sim.users import Order
 from node.sim.world import World
+from protocol.ids import TaskId
 
 
 def unsettled(world: World) -> list[str]:
@@ -20,27 +22,37 @@ def unsettled(world: World) -> list[str]:
             found.append(f"{order.request_id} at {host.name} was refused: {order.refused}")
         elif order.task_id is None:
             found.append(f"{order.request_id} at {host.name} was never accepted")
-        elif not is_settled(host, order) and not _may_be_split(world, host, order):
+        elif not is_settled(host, order):
             last = last_attempt(host, order.task_id)
+            if _may_end_so(world, host, order, last):
+                continue
             verdict = find_verdict(host.rows, last)
             state = verdict.state.name.lower() if verdict else "unknown"
             found.append(f"task {order.task_id.hex()[:8]} of {host.name} is {state} at the end")
     return found
 
 
-def _may_be_split(world: World, host: Host, order: Order) -> bool:
-    """Answer whether a task has a right to end split: its last jury really disagreed.
+def _may_end_so(world: World, host: Host, order: Order, last: TaskId) -> bool:
+    """Answer whether the last attempt at a task has a right to end without an answer.
 
-    Jurors that all opened, or lie, and of whom somebody opened what is not true: then the protocol
-    leaves it to the submitter's user, unless a larger jury can be had.
+    It is split, and somebody opened what is not true: a larger jury is asked only if there is one.
+    Or it is open, and fewer workers than a quorum needs are left whose model did not fail on it.
     """
-    assert order.task_id is not None, "it was accepted"
-    verdict = find_verdict(host.rows, last_attempt(host, order.task_id))
-    if verdict is None or verdict.state is not State.SPLIT:
+    verdict, submitted = find_verdict(host.rows, last), find_task(host.rows, last)
+    if verdict is None or submitted is None:
         return False
-    truth = world.models.truth(order.input_bytes)
-    opened = [vote.result.answer.value for vote in verdict.votes if vote.result is not None]
-    return any(answer != truth for answer in opened)
+    if verdict.state is State.SPLIT:
+        truth = world.models.truth(order.input_bytes)
+        opened = [vote.result.answer.value for vote in verdict.votes if vote.result is not None]
+        return any(answer != truth for answer in opened)
+    if verdict.state is not State.OPEN:
+        return False
+    able = [
+        one
+        for one in world.hosts
+        if one is not host and not (isinstance(one, Exposed) and one.gave_up(last))
+    ]
+    return len(able) < quorum_of(submitted.task.seats)
 
 
 def count_states(world: World) -> None:

@@ -1,8 +1,10 @@
 """The faults of a run as they happen: the weather decides how often, dice when and to whom."""
 
 from collections.abc import Callable
+from typing import Any
 
 from node.core import effects as fx
+from node.core.worker import RUNS_PER_JOB_MAX
 from node.sim.dice import PPM, Dice
 from node.sim.host import Host
 from node.sim.message import Message
@@ -23,12 +25,21 @@ class Exposed(Host):
 
     failed_ppm = 0
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._failed: dict[TaskId, int] = {}
+
     def run(self, task_id: TaskId, input_bytes: bytes) -> Result | None:
         """Return what its model says; None if the run fails."""
         if self.failed_ppm and self.dice.chance(self.failed_ppm):
             self.world.counts.saw("a model run failed")
+            self._failed[task_id] = self._failed.get(task_id, 0) + 1
             return None
         return super().run(task_id, input_bytes)
+
+    def gave_up(self, task_id: TaskId) -> bool:
+        """Answer whether so many runs failed that it may not try again in this life."""
+        return self._failed.get(task_id, 0) >= RUNS_PER_JOB_MAX
 
     def hear(self, message: Message, sender: int) -> None:
         """Take a message from a neighbour; note whether it was of the future, and not relayed."""
