@@ -18,6 +18,7 @@ from consensus.log import (
 )
 from consensus.reputation import reputation_ppm
 from consensus.verdict import State
+from node.sim.cast_keys import KeyHolder
 from node.sim.cast_voters import Voter
 from node.sim.host import Host
 from node.sim.odds import Bloc, drawn_ppm
@@ -107,7 +108,8 @@ def tally(world: World) -> list[CastTally]:
             seats[cast] = seats.get(cast, 0) + 1
     keys_of: dict[str, list[PublicKey]] = {}
     for key, cast in casts.items():
-        keys_of.setdefault(cast, []).append(key)
+        if not _is_idle(world, key):
+            keys_of.setdefault(cast, []).append(key)
     found = []
     for cast, keys in keys_of.items():
         pairs = [pair for key in keys for pair in counters.get(key, ())]
@@ -211,9 +213,10 @@ def _predicted_ppm(world: World, orders: Sequence[Order]) -> int:
 def _blocs(world: World, submitter: int) -> Iterator[list[Bloc]]:
     """Return all who can run a task, once by how often they say the other label, once by lies."""
     shares: dict[tuple[int, int], int] = {}
-    for index in world.index_of.values():
+    for key, index in world.index_of.items():
         host = world.hosts[index]
-        if index == submitter or not host.capabilities:
+        can_run = host.offered if isinstance(host, KeyHolder) else host.capabilities
+        if index == submitter or not can_run or _is_idle(world, key):
             continue
         share = (world.models.wrong_ppm, 0)
         if isinstance(host, Voter):
@@ -221,3 +224,9 @@ def _blocs(world: World, submitter: int) -> Iterator[list[Bloc]]:
         shares[share] = shares.get(share, 0) + 1
     yield [Bloc(workers, wrong_ppm) for (wrong_ppm, _), workers in shares.items()]
     yield [Bloc(workers, lie_ppm) for (_, lie_ppm), workers in shares.items()]
+
+
+def _is_idle(world: World, key: PublicKey) -> bool:
+    """Answer whether a key only keeps the log for other keys of its operator."""
+    host = world.hosts[world.index_of[key]]
+    return isinstance(host, KeyHolder) and key == host.key
