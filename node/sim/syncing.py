@@ -64,6 +64,7 @@ class Syncing:
     def begin(self) -> None:
         """Begin a life with nobody known."""
         self._planner = SyncPlanner(self._host.dice.below, self._now_ms())
+        self._look_ms = -1  # a life that ended while it was told something may have set it
         self._look_soon()
 
     def end(self) -> None:
