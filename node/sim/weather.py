@@ -93,7 +93,7 @@ class Weather:
         return cls(
             nodes=nodes,
             minutes=minutes,
-            dials=dice.between(2, 4),
+            dials=dice.between(3, 6),
             delay_low_ms=dice.between(5, 20),
             delay_high_ms=dice.between(50, 500),
             loss_ppm=at_times.between(10_000, 300_000),
