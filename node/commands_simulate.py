@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ GARBAGE_MAX = 100_000  # objects between two collections; the default costs a fi
 @click.option("--gap", type=int, default=500, show_default=True, help="Between bursts, in ms.")
 @click.option("--burst", type=int, default=1, show_default=True, help="Tasks asked at one moment.")
 @click.option("--look", type=int, default=500, show_default=True, help="Node asks itself, in ms.")
+@click.option("--storm", is_flag=True, help="Cuts, crashes, full disks and wrong clocks meanwhile.")
 @click.option("--profiles/--no-profiles", default=True, help="Whether nodes say their names.")
 @click.option("--plot", metavar="FILE", help="Draw the report into a .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -52,8 +54,9 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
     models. Exits 1 if a promise of the protocol was broken. Equal options give equal runs: compare
     the trace hash.
     """
-    from node.sim.experiment import KINDS, run
+    from node.sim.experiment import run
     from node.sim.options import BadOption, Options, read_adversaries, read_percent, read_range
+    from node.sim.stage import KINDS
 
     try:
         least_ms, most_ms = read_range("delay", asked.pop("delay"))
@@ -68,6 +71,7 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
             run_jitter_ms=asked.pop("run_jitter"),
             gap_ms=asked.pop("gap"),
             look_ms=asked.pop("look"),
+            has_storm=asked.pop("storm"),
             has_profiles=asked.pop("profiles"),
             **asked,
         )
@@ -90,25 +94,26 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
 class Teller:
     """Says on a terminal how far a run is."""
 
-    def __init__(self, options: "Options") -> None:
+    def __init__(self, options: "Options", clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        self._began_s = self._told_s = time.monotonic()
+        self._clock = clock
+        self._began_s = self._told_s = clock()
 
     def __call__(self, phase: str, sample: "Sample") -> None:
         """Say so, if it was not said a moment ago."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s - self._told_s < TOLD_SECONDS:
             return
         self._told_s = now_s
         options = self._options
         what = (
-            f"knows {sample.known_min} of {options.nodes}"
+            f"everybody knows {sample.known_min}"
             if phase == "meet"
             else f"{sample.final} of {options.tasks} tasks final"
         )
         tell(
             f"{now_s - self._began_s:.0f} s: {sample.now_ms / 1_000:.0f} s simulated, "
-            f"{options.node_count} nodes, {what}, {sample.records_min} to {sample.records_max} "
+            f"{options.nodes} nodes, {what}, {sample.records_min} to {sample.records_max} "
             f"records, {sample.logs} different logs"
         )
 

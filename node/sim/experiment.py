@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 from consensus import layout
 from consensus.log import record_count, record_ids, state_digest
-from node.sim.cast_cheats import CHEATS
-from node.sim.cast_voters import CAST
+from node.sim.dice import PPM
 from node.sim.host import Host
 from node.sim.models import POSITIVE
 from node.sim.options import Options
 from node.sim.oracle import are_equal, is_settled, problems
 from node.sim.report import Costs, Log, Report, Sample, Times
+from node.sim.settled import unsettled
+from node.sim.stage import clear_up, populated, provoke, storm_over, submitters
+from node.sim.storm import Storm
+from node.sim.users import Order
 from node.sim.verdicts import outcomes, tally
-from node.sim.world import World
 from protocol.ids import Digest
-from protocol.statements import Profile
-
-KINDS: dict[str, type[Host]] = {**CAST, **CHEATS}
 
 LOOK_MS = 1_000  # between two looks at the whole; whatever is timed by looks is as exact
 # What is waited for and does not come about by then has failed.
-WARM_UP_MS = 120_000  # and one interval of presences, for who was not heard at once
-SETTLE_MS = 600_000
+WARM_UP_MS = 60_000  # and one interval of presences, for who was not heard at once
+SETTLE_MS = 300_000
+SETTLED_LOOK_MS = 10_000  # between two looks for tasks that may end without an answer
 
 Progress = Callable[[str, Sample], None]
 
@@ -44,7 +44,7 @@ class _Moments:
     known_ms: int | None = None
     last_task_ms: int = 0
     equal_ms: int | None = None
-    final_ms: int | None = None
+    settled_ms: int | None = None
 
 
 class _Experiment:
@@ -53,11 +53,11 @@ class _Experiment:
     def __init__(self, options: Options, progress: Progress) -> None:
         self._options = options
         self._progress = progress
-        self._settings = options.settings()
         self._samples: list[Sample] = []
         self._moments = _Moments()
-        self._settled: list[bool] = []  # by order
-        self._world = self._populated()
+        self._asked = 0  # by honest nodes, as is what follows
+        self._open: dict[str, Order] = {}  # by name of the request; without an answer yet
+        self._world = populated(options)
         self._inputs = _inputs(options, self._world.models.truth)
         self._dice = self._world.dice.child("experiment")
         self._honest = [host for host in self._world.hosts if host.is_honest]
@@ -69,66 +69,65 @@ class _Experiment:
         self._settle()
         return self._measured()
 
-    def _populated(self) -> World:
-        options = self._options
-        world = World(
-            options.seed,
-            settings=self._settings,
-            look_ms=options.look_ms,
-            wrong_ppm=options.wrong_ppm,
-            run_jitter_ms=options.run_jitter_ms,
-        )
-        kinds = [Host] * options.nodes
-        for name, count in options.adversaries:
-            kinds += [KINDS[name]] * count
-        for kind in kinds:
-            host = world.add(kind, run_ms=options.run_ms)
-            if not options.has_profiles and host.is_honest:
-                _introduce_unheard(host)
-        world.wire(options.dials, delay_ms=(options.delay_least_ms, options.delay_most_ms))
-        world.net.air.loss_ppm = options.loss_ppm
-        world.net.air.jitter_ms = options.jitter_ms
-        return world
-
     def _warm_up(self) -> None:
-        """Start everybody, and wait until all who are honest know of each other."""
-        self._world.boot()
-        everybody_ms = len(self._world.hosts) * 1_000 // self._settings.presence_nodes_per_s
+        """Start everybody, and wait until all who are honest know of all keys there are."""
+        world = self._world
+        keys = len(world.index_of)
+        world.boot()
+        everybody_ms = keys * 1_000 // world.settings.presence_nodes_per_s
         for _ in self._seconds("meet", WARM_UP_MS + everybody_ms):
-            if self._samples[-1].known_min >= len(self._honest) - 1:
-                self._moments.known_ms = self._world.schedule.now_ms
+            if self._samples[-1].known_min >= keys - 1:
+                self._moments.known_ms = world.schedule.now_ms
                 return
 
     def _ask_all(self) -> None:
-        """Let users ask at honest nodes, a burst at a time."""
-        world, options = self._world, self._options
+        """Let users ask at honest nodes, a burst at a time, and cheats ask their share."""
+        world, options, cheats = self._world, self._options, submitters(self._world)
+        storm = self._begin_storm() if options.has_storm else None
+        provoke(world)
         until_ms = world.schedule.now_ms
         for number in range(options.tasks):
             if number and number % options.burst == 0:
                 until_ms += options.gap_ms
                 self._pass("ask", until_ms)
-            host = self._dice.pick(self._honest)
-            world.users.ask(host.index, next(self._inputs), seats=options.seats)
-            self._settled.append(False)
+            asked, host = next(self._inputs), self._dice.pick(self._honest)
+            order = world.users.ask(host.index, asked, seats=options.seats)
+            self._asked += 1
+            self._open[order.request_id] = order
+            if self._dice.chance(len(cheats) * PPM // len(self._honest)):
+                world.users.ask(self._dice.pick(cheats).index, asked, seats=options.seats)
+        if storm is not None:
+            storm.calm()
+            clear_up(world, options)
         self._moments.last_task_ms = world.schedule.now_ms
 
+    def _begin_storm(self) -> Storm:
+        storm = storm_over(self._world, self._options)
+        storm.begin()
+        return storm
+
     def _settle(self) -> None:
-        """Wait until all logs are equal and all tasks final, and for as long as was asked for."""
-        moments = self._moments
-        least_ms = self._options.minutes * 60_000 - self._world.schedule.now_ms
-        for _ in self._seconds("settle", max(SETTLE_MS, least_ms)):
+        """Wait until all logs are equal and all tasks settled, and for as long as asked for."""
+        moments, options = self._moments, self._options
+        least_ms = options.minutes * 60_000
+        for _ in self._seconds("settle", max(SETTLE_MS, least_ms - moments.last_task_ms)):
             now_ms, newest = self._world.schedule.now_ms, self._samples[-1]
-            if newest.final < self._options.tasks:
-                moments.final_ms = None
-            elif moments.final_ms is None:
-                moments.final_ms = now_ms
             # Only when counts and digests are equal is it worth comparing logs word by word.
             if newest.logs > 1 or not are_equal(self._honest):
                 moments.equal_ms = None
             elif moments.equal_ms is None:
                 moments.equal_ms = now_ms
-            if moments.final_ms and moments.equal_ms and now_ms >= self._options.minutes * 60_000:
+            if moments.settled_ms is None and self._is_settled(now_ms):
+                moments.settled_ms = now_ms
+            if moments.settled_ms and moments.equal_ms and now_ms >= least_ms:
                 return
+
+    def _is_settled(self, now_ms: int) -> bool:
+        """Answer whether every task has its answer, or a right to end without one."""
+        if not self._open:
+            return True
+        is_time = now_ms // LOOK_MS % (SETTLED_LOOK_MS // LOOK_MS) == 0
+        return is_time and self._moments.equal_ms is not None and not unsettled(self._world)
 
     def _seconds(self, phase: str, most_ms: int) -> Iterator[None]:
         """Let time pass, a look at a time."""
@@ -157,9 +156,9 @@ class _Experiment:
                 machine = host.machine
                 known.append(machine.presences.sizes()["authors"][0] if machine else 0)
         held = sorted(record_count(host.rows) for host in self._honest)
-        for at, order in enumerate(world.users.orders):
-            if not self._settled[at]:
-                self._settled[at] = is_settled(world.hosts[order.host], order)
+        for name, order in list(self._open.items()):
+            if is_settled(world.hosts[order.host], order):
+                del self._open[name]
         return Sample(
             now_ms=world.schedule.now_ms,
             known_min=min(known, default=0),
@@ -167,8 +166,8 @@ class _Experiment:
             records_median=held[len(held) // 2],
             records_max=held[-1],
             logs=len(logs),
-            asked=len(world.users.orders),
-            final=sum(self._settled),
+            asked=self._asked,
+            final=self._asked - len(self._open),
             copies=counts.copies,
             copy_bytes=counts.copy_bytes,
             presence_copies=counts.presence_copies,
@@ -182,7 +181,7 @@ class _Experiment:
         return Report(
             options=self._options,
             trace_hash=world.trace.hexdigest(),
-            problems=problems(world),
+            problems=[*problems(world, all_final=False), *unsettled(world)],
             outcomes=outcomes(world),
             casts=tally(world),
             times=Times(
@@ -190,7 +189,7 @@ class _Experiment:
                 known_ms=moments.known_ms,
                 last_task_ms=moments.last_task_ms,
                 equal_ms=moments.equal_ms,
-                final_ms=moments.final_ms,
+                settled_ms=moments.settled_ms,
             ),
             costs=Costs(
                 published=counts.published,
@@ -201,6 +200,7 @@ class _Experiment:
                 lost=counts.lost,
                 sync_bytes=counts.sync_bytes,
             ),
+            hosts=len(world.hosts),
             log=_log_of(self._honest[0]),
             events=world.schedule.happened,
             sessions=dict(sorted(counts.sessions.items())),
@@ -230,15 +230,6 @@ def _inputs(options: Options, truth: Callable[[bytes], bytes]) -> Iterator[bytes
             if (truth(made_up) == POSITIVE) == wants_positive:
                 break
         yield made_up
-
-
-def _introduce_unheard(host: Host) -> None:
-    """Have a node find its own profile said already, so that it says none.
-
-    No record stands behind it and nobody else hears of it; verdicts do not depend on it.
-    """
-    said = Profile(0, host.name, "simulated")
-    host.rows.stage({layout.PROFILE + host.key: layout.pack_profile(Digest(bytes(32)), said)})
 
 
 def _log_of(host: Host) -> Log:

@@ -129,17 +129,14 @@ class Options:
         """Return how many adversaries there are."""
         return sum(count for _, count in self.adversaries)
 
-    @property
-    def node_count(self) -> int:
-        """Return how many nodes there are, adversaries included."""
-        return self.nodes + self.adversary_count
-
     def settings(self) -> Settings:
         """Return what operators choose: the defaults, with room for everybody."""
         usual = Settings()
-        if self.node_count <= usual.authors_max:
+        # Whoever holds many keys has one of its own besides.
+        authors = self.nodes + 2 * self.adversary_count
+        if authors <= usual.authors_max:
             return usual
-        return replace(usual, authors_max=self.node_count)
+        return replace(usual, authors_max=authors)
 
     def document(self) -> dict[str, Any]:
         """Return all of it, and what was derived from it."""

@@ -127,7 +127,7 @@ def _draw_casts(axes: "Axes", casts: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw_gossip(axes: "Axes", document: Mapping[str, Any]) -> None:
     samples = document["samples"]
-    nodes = document["options"]["nodes"] + sum(document["options"]["adversaries"].values())
+    nodes = document["hosts"]
     steps = list(pairwise(samples))
     seconds = [after["now_ms"] / 1_000 for _, after in steps]
     every = [(after["now_ms"] - before["now_ms"]) / 1_000 * nodes for before, after in steps]

@@ -50,17 +50,17 @@ class Times:
 
     Attributes:
         simulated_ms: How long the whole took.
-        known_ms: When all honest nodes knew of each other.
+        known_ms: When all honest nodes knew of all keys.
         last_task_ms: When the last task was asked.
         equal_ms: Since when all honest logs were equal.
-        final_ms: Since when all tasks were final.
+        settled_ms: Since when all tasks were final, but for those that may rightly end split.
     """
 
     simulated_ms: int
     known_ms: int | None
     last_task_ms: int
     equal_ms: int | None
-    final_ms: int | None
+    settled_ms: int | None
 
     @property
     def equal_after_ms(self) -> int | None:
@@ -111,6 +111,7 @@ class Report:
         casts: How each kind of node fared.
         times: When what was so.
         costs: What travelled.
+        hosts: How many machines there were; some adversaries hold many keys with one.
         log: How long one honest log is.
         events: How many events there were.
         sessions: Comparisons of logs, by how they ended.
@@ -126,6 +127,7 @@ class Report:
     casts: list[CastTally]
     times: Times
     costs: Costs
+    hosts: int
     log: Log
     events: int
     sessions: dict[str, int]
@@ -149,6 +151,7 @@ class Report:
             "casts": [asdict(one) for one in self.casts],
             "times": {**asdict(self.times), "equal_after_ms": self.times.equal_after_ms},
             "costs": {**asdict(self.costs), **self.shares()},
+            "hosts": self.hosts,
             "log": asdict(self.log),
             "events": self.events,
             "sessions": self.sessions,
@@ -159,7 +162,7 @@ class Report:
 
     def shares(self) -> dict[str, float]:
         """Return what the costs come to for a node, a task and a second."""
-        costs, nodes = self.costs, self.options.node_count
+        costs, nodes = self.costs, self.hosts
         tasks, copies = self.options.tasks, self.costs.copies - self.costs.presence_copies
         node_seconds = nodes * max(1, self.times.simulated_ms) / 1_000
         return {
@@ -178,7 +181,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options, found = document["options"], document["outcomes"]
     times, costs, log = document["times"], document["costs"], document["log"]
     others = "".join(f", {count} {name}" for name, count in options["adversaries"].items())
-    yield "nodes", f"{options['nodes']} honest{others}"
+    yield "nodes", f"{options['nodes']} honest{others}, on {document['hosts']} hosts"
     if options["authors_max"] > 4_096:
         yield "", f"authors_max raised to {options['authors_max']}, or they would not fit"
     yield "tasks", _tasks(found)
@@ -186,7 +189,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model runs", f"{found['runs_per_task']:.2f} a task, for {options['seats']} seats"
     yield "time to final", f"p50 {found['final_ms_p50']} ms, p99 {found['final_ms_p99']} ms"
     yield "all logs equal", _since(times["equal_ms"], times["last_task_ms"])
-    yield "all tasks final", _since(times["final_ms"], times["last_task_ms"])
+    yield "all tasks settled", _since(times["settled_ms"], times["last_task_ms"])
     yield "all know all", "not in time" if times["known_ms"] is None else _s(times["known_ms"])
     yield "one log", f"{log['records']} records, {_bytes(log['record_bytes'])}"
     yield (
