@@ -7,11 +7,12 @@ is judged once: its old contribution is taken back and the new one added, all in
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consensus import layout, range_sums
 from consensus.contributions import Contribution, contribution_of
 from consensus.jury_join import join
-from consensus.layout import Judged
+from consensus.layout import Judged, KeptJury
 from consensus.log import RowEvidence, find_task
 from consensus.rows import Changes, Draft, Rows
 from consensus.sums import Sums
@@ -23,6 +24,7 @@ from protocol.sealing import opened_commitment, statement_digest, task_id_of
 from protocol.statements import Commit, Jury, Profile, Reveal, Task
 
 _PRESENT = b""
+JURIES_REMEMBERED_MAX = 256  # a jury is met at the door and again as it is stored, on every node
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,24 @@ def would_keep(rows: Rows, record: Verified, network: Network) -> bool:
     if jury is None:
         return True
     kept = layout.read_juries(rows.get(layout.JURY + jury.task_id + record.author))
-    new = layout.keep_jury(statement_digest(jury), record.record_id, record.created_ms, jury)
+    new = kept_of(record, jury)
     return new in join(kept, new)
+
+
+def kept_of(record: Verified, jury: Jury) -> KeptJury:
+    """Return the jury of a record as it competes for its slot."""
+    known = _kept(record.record_id)
+    if not known:
+        digest = statement_digest(jury)
+        known.append(layout.keep_jury(digest, record.record_id, record.created_ms, jury))
+    return known[0]
+
+
+@lru_cache(maxsize=JURIES_REMEMBERED_MAX)
+def _kept(record_id: RecordId) -> list[KeptJury]:
+    """Remember what one record comes to, once that is known: its id stands for all it says."""
+    del record_id
+    return []
 
 
 class _Fold:
@@ -188,7 +206,7 @@ class _Fold:
         """Let a jury compete for its slot; answer whether it is kept."""
         key = layout.JURY + jury.task_id + record.author
         before = layout.read_juries(self._draft.get(key))
-        new = layout.keep_jury(statement_digest(jury), record.record_id, record.created_ms, jury)
+        new = kept_of(record, jury)
         after = join(before, new)
         if new not in after:
             return False
@@ -199,7 +217,7 @@ class _Fold:
         self._touched[jury.task_id] = None
         return True
 
-    def _drop(self, kept: layout.KeptJury) -> None:
+    def _drop(self, kept: KeptJury) -> None:
         record_id = RecordId(kept.record_id)
         if record_id in self._stored:
             del self._stored[record_id]

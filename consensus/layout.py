@@ -34,7 +34,10 @@ PROFILE = b"a"  # author -> digest, sequence, alias, agent
 TOTALS = b"s"  # -> see `Totals`
 
 _UNMARKED = 255
-_RESULTS_REMEMBERED_MAX = 256  # at most 1 KiB each
+# A row is read again and again while its task is undecided, and by every node of a simulation. A
+# task is at most 16 KiB and as much again once it is read, all others are at most 4 KiB.
+_ROWS_REMEMBERED_MAX = 256
+_COUNTERS_REMEMBERED_MAX = 4_096  # some 200 bytes each
 _SEAT_BYTES = 64
 
 
@@ -121,6 +124,7 @@ def pack_task(author: PublicKey, task: Task, created_ms: int, record_id: RecordI
     )
 
 
+@lru_cache(maxsize=_ROWS_REMEMBERED_MAX)
 def read_task(task_id: TaskId, value: bytes) -> SubmittedTask:
     """Read the row of a task."""
     author, created_ms, record_id, *fields = msgpack.unpackb(value)
@@ -133,7 +137,7 @@ def pack_result(result: Result) -> bytes:
     return pack((answer.kind, answer.value, result.confidence_ppm, result.margin_ppm))
 
 
-@lru_cache(maxsize=_RESULTS_REMEMBERED_MAX)
+@lru_cache(maxsize=_ROWS_REMEMBERED_MAX)
 def read_result(value: bytes) -> Result:
     """Read the row of an opening; jurors of one task tend to say the same words."""
     kind, answer, confidence_ppm, margin_ppm = msgpack.unpackb(value)
@@ -146,9 +150,10 @@ def keep_jury(digest: Digest, record_id: RecordId, created_ms: int, jury: Jury) 
     return KeptJury(digest, record_id, created_ms, seats)
 
 
-def read_juries(value: bytes | None) -> list[KeptJury]:
+@lru_cache(maxsize=_ROWS_REMEMBERED_MAX)
+def read_juries(value: bytes | None) -> tuple[KeptJury, ...]:
     """Read the row of a slot: at most two juries, ascending by digest."""
-    return [] if value is None else [KeptJury(*fields) for fields in msgpack.unpackb(value)]
+    return () if value is None else tuple([KeptJury(*one) for one in msgpack.unpackb(value)])
 
 
 def pack_juries(kept: list[KeptJury]) -> bytes:
@@ -156,6 +161,7 @@ def pack_juries(kept: list[KeptJury]) -> bytes:
     return pack(kept)
 
 
+@lru_cache(maxsize=_ROWS_REMEMBERED_MAX)
 def jury_of(task_id: TaskId, kept: KeptJury) -> Jury:
     """Turn a kept jury back into the statement."""
     seats = kept.seats
@@ -168,6 +174,7 @@ def jury_of(task_id: TaskId, kept: KeptJury) -> Jury:
     )
 
 
+@lru_cache(maxsize=_ROWS_REMEMBERED_MAX)
 def read_judged(value: bytes) -> Judged:
     """Read the row of a judged task."""
     state, answer, marks, seats = msgpack.unpackb(value)
@@ -194,6 +201,7 @@ def marked(judged: Judged) -> list[tuple[PublicKey, int]]:
     ]
 
 
+@lru_cache(maxsize=_COUNTERS_REMEMBERED_MAX)
 def read_counters(value: bytes | None) -> Counters:
     """Read the row of a pair; a missing one is all zero."""
     return Counters() if value is None else Counters(*msgpack.unpackb(value))

@@ -3,6 +3,8 @@
 Rows that many tasks share are read and written once a fold, not once a task.
 """
 
+from functools import lru_cache
+
 from consensus import layout
 from consensus.contributions import Counters
 from consensus.layout import Judged, Totals
@@ -11,6 +13,11 @@ from consensus.state_digest import digest_of, fault_term, pair_term, task_term
 from consensus.verdict import State
 from protocol.canonical import pack
 from protocol.ids import PublicKey, TaskId
+
+# What is taken back was put in before, mostly not long ago, and by every node of a simulation.
+_TERMS_REMEMBERED_MAX = 4_096  # some 400 bytes each
+_task_term = lru_cache(maxsize=_TERMS_REMEMBERED_MAX)(task_term)
+_pair_term = lru_cache(maxsize=_TERMS_REMEMBERED_MAX)(pair_term)
 
 
 class Sums:
@@ -38,10 +45,10 @@ class Sums:
         self._counts[new.state] += 1
         self._mark(submitter, new, 1)
         if old is None:
-            self._digest += task_term(task_id, new.state, new.answer)
+            self._digest += _task_term(task_id, new.state, new.answer)
         elif (old.state, old.answer) != (new.state, new.answer):
-            self._digest += task_term(task_id, new.state, new.answer)
-            self._digest -= task_term(task_id, old.state, old.answer)
+            self._digest += _task_term(task_id, new.state, new.answer)
+            self._digest -= _task_term(task_id, old.state, old.answer)
 
     def write(self) -> None:
         """Put every changed sum into the draft."""
@@ -71,7 +78,8 @@ class Sums:
         before = layout.read_counters(self._draft.get(key))
         after = Counters(*[count + gain for count, gain in zip(before, gains, strict=True)])
         submitter, worker = PublicKey(pair[:32]), PublicKey(pair[32:])
-        self._digest += pair_term(submitter, worker, after) - pair_term(submitter, worker, before)
+        self._digest += _pair_term(submitter, worker, after)
+        self._digest -= _pair_term(submitter, worker, before)
         if any(after):
             self._draft.put(key, pack(after))
         else:

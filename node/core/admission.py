@@ -5,16 +5,16 @@ node keeps the same set. What is wrong from the bytes alone was refused before i
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from enum import Enum
 
-from consensus.incremental import would_keep
+from consensus.incremental import kept_of, would_keep
 from node.core.pace import KEYS_MAX, Buckets
 from node.core.settings import Settings
 from node.core.turn import Turn
 from protocol.ids import PeerId, PublicKey, TaskId
 from protocol.params import Network
 from protocol.record import Verified
-from protocol.sealing import statement_digest
 
 # Two juries prove a double-signer; more need not travel. Slots remembered are a bound, not a rule.
 JURIES_RELAYED_MAX = 2
@@ -67,6 +67,17 @@ class Door:
             "speakers paced": (len(self._speakers), KEYS_MAX),
         }
 
+    def admit_all(self, turn: Turn, records: Sequence[Verified]) -> tuple[list[Verified], bool]:
+        """Return which records are to be stored, and whether any of them is passed on."""
+        news: list[Verified] = []
+        is_relayed = False
+        for record in records:
+            entry = self.admit(turn, record)
+            if entry is not Entry.IGNORE:
+                news.append(record)
+                is_relayed = is_relayed or entry is Entry.RELAY
+        return news, is_relayed
+
     def admit(self, turn: Turn, record: Verified) -> Entry:
         """Say what becomes of a record whose bytes and signature are right."""
         if not would_keep(turn.rows, record, self._network):
@@ -80,7 +91,7 @@ class Door:
             self._relayed.move_to_end(slot)
             if len(self._relayed) > SLOTS_REMEMBERED_MAX:
                 self._relayed.popitem(last=False)
-            digest = statement_digest(jury)
+            digest = kept_of(record, jury).digest
             # One jury in many records, each of which displaces the last, proves nothing either.
             if digest in relayed or len(relayed) >= JURIES_RELAYED_MAX:
                 return Entry.STORE

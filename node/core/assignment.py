@@ -17,8 +17,8 @@ MISSES_MAX = 3
 WINDOWS_MAX = 4
 LISTED_COMMITS_PER_SEAT_MAX = 4
 # An order is ranked again when a window ends, and by every node of a simulated network. It takes
-# 8 bytes a worker: with 5,000 of them this is 10 MB.
-TASKS_REMEMBERED_MAX = 256
+# 8 bytes a worker: with 4,096 of them this is 32 MB.
+TASKS_REMEMBERED_MAX = 1_024
 WORKERS_REMEMBERED_MAX = 16_384
 # Picking a worker out of an order costs some 1/16 of hashing it (measured: 50 ns and 800 ns).
 _PICKED_FOR_ONE_HASH = 16

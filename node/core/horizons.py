@@ -37,6 +37,6 @@ class Horizons:
             self._known.clear()
         elif folded.stored and self._known:
             stored = set(folded.stored)
-            oldest_ms = min(one.created_ms for one in records if one.record_id in stored)
-            for horizon_ms in [known for known in self._known if oldest_ms < known]:
-                del self._known[horizon_ms]
+            oldest_ms = min([one.created_ms for one in records if one.record_id in stored])
+            if oldest_ms < max(self._known):
+                self._known = {at: sums for at, sums in self._known.items() if at <= oldest_ms}

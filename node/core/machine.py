@@ -6,16 +6,10 @@ happens; a test or a simulator feeds it whatever it likes.
 
 from collections.abc import Callable, Sequence
 
-from consensus.log import (
-    find_profile,
-    find_record,
-    find_task,
-    state_digest,
-    undecided,
-)
+from consensus.log import find_profile, find_record, find_task, state_digest, undecided
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
-from node.core.admission import Door, Entry
+from node.core.admission import Door
 from node.core.adoption import Adoption
 from node.core.alarms import ADOPTION, OUTBOX, PRESENCE, Alarm, Alarms
 from node.core.announcer import Announcer
@@ -263,8 +257,7 @@ class Machine:
         gossiped = event.via is Via.GOSSIP
         word = Word.IGNORE
         if not gossiped or self._door.is_within_pace(turn, event.records[0].author, event.sender):
-            entries = [(record, self._door.admit(turn, record)) for record in event.records]
-            news = [record for record, entry in entries if entry is not Entry.IGNORE]
+            news, is_relayed = self._door.admit_all(turn, event.records)
             own = [record for record in news if record.author == self.me]
             if own and not self._adoption.is_going_on:
                 self._halted = True
@@ -273,7 +266,7 @@ class Machine:
             self._adoption.take(turn, own)
             if self.is_behind:
                 news = own
-            if any(entry is Entry.RELAY for _, entry in entries) and news:
+            if is_relayed and news:
                 word = Word.ACCEPT
             if gossiped:
                 self._renew(turn, news)
@@ -326,16 +319,14 @@ class Machine:
         self._horizons.note(records, folded)
         for record in records:
             for statement in record.statements:
-                match statement:
-                    case Commit(task_id, commitment):
-                        self.worker.see_commit(record.author, task_id)
-                        self.submitter.see_commit(turn, record.author, task_id, commitment)
-                    case Jury():
-                        self.worker.see_jury(turn, record.author, statement)
-                    case Task():
-                        self._see_task(turn, record, statement)
-                    case _:
-                        pass
+                if isinstance(statement, Commit):
+                    task_id, commitment = statement.task_id, statement.commitment
+                    self.worker.see_commit(record.author, task_id)
+                    self.submitter.see_commit(turn, record.author, task_id, commitment)
+                elif isinstance(statement, Jury):
+                    self.worker.see_jury(turn, record.author, statement)
+                elif isinstance(statement, Task):
+                    self._see_task(turn, record, statement)
         for task_id in folded.rejudged:
             self.submitter.consider(turn, task_id)
 
