@@ -15,6 +15,7 @@ class Counts:
         published: Gossip messages that somebody published.
         copies: Copies of them that went over a link, those that came twice included.
         copy_bytes: What these weigh.
+        presences: Of the messages, how many said who is here.
         presence_copies: Of these copies, how many said who is here.
         presence_bytes: What those weigh.
         lost: Copies the weather took.
@@ -26,6 +27,7 @@ class Counts:
     published: int = 0
     copies: int = 0
     copy_bytes: int = 0
+    presences: int = 0
     presence_copies: int = 0
     presence_bytes: int = 0
     lost: int = 0

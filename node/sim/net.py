@@ -109,6 +109,7 @@ class Net:
             self._serial += 1
             self._messages[data] = message
         self._counts.published += 1
+        self._counts.presences += channel is Channel.PRESENCE
         self._trace.step(now_ms, host.index, "publishes", message.serial, data)
         message.due[host.index] = 0
         self.spread(host, message, only=only)
