@@ -38,10 +38,14 @@ class Announcer:
         self._outbox = parts.outbox
         self._alarms = parts.alarms
         self._last_ms: int | None = None
+        self._said: Verified | None = None
+        self._said_ms = 0
         self.is_behind = False  # then our log is not worth comparing
 
     def note(self, turn: Turn, event: CapabilitiesChanged | Listening | PeerJoined | Room) -> None:
         """Take in what changed about us, or who is new, and speak soon."""
+        if not isinstance(event, PeerJoined):
+            self._said = None
         match event:
             case CapabilitiesChanged(capabilities):
                 self.capabilities = capabilities
@@ -75,9 +79,18 @@ class Announcer:
         self._alarms.clear(PRESENCE)
 
     def sign(self, turn: Turn, *, load: int, state_digest: Digest) -> Verified:
-        """Return our presence as of now."""
-        ttl_ms = min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
-        return self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
+        """Return our presence as of now, or of a moment ago if nothing changed since.
+
+        Each one that is signed is passed on by everybody: whoever meets twenty peers at once must
+        not make the network hear of it twenty times.
+        """
+        said = self._said
+        is_young = turn.now.ms - self._said_ms < self._settings.presence_min_gap_ms
+        if said is None or not is_young:
+            ttl_ms = min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
+            said = self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
+            self._said, self._said_ms = said, turn.now.ms
+        return said
 
     def _interval_ms(self, turn: Turn) -> int:
         nodes = len(self._presences.live(turn.now.ms)) + 1

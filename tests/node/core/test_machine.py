@@ -287,3 +287,20 @@ def test_handle__lists_no_capability_before_its_model_is_loaded() -> None:
     world.run(1_000)
 
     assert [one.capabilities for one in presences_of(world)] == [(), (SENTIMENT,)]
+
+
+def test_live_presences__signs_once_for_many_peers_that_come_at_once() -> None:
+    world = World("me", "peer")
+    world.start("me", "peer")
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    world.run(5_000)
+
+    first, again = (machine.live_presences(world.now("me"), most=9)[0] for _ in range(2))
+    world.tell("me", CapabilitiesChanged(()))
+    changed = machine.live_presences(world.now("me"), most=9)[0]
+    world.run(1_000)
+    later = machine.live_presences(world.now("me"), most=9)[0]
+
+    assert first == again
+    assert len({first, changed, later}) == 3
