@@ -50,6 +50,10 @@ class SimRows:
         """Return the keys that begin with one letter, ascending; not to be changed."""
         return self._order(family[0])
 
+    def copy(self) -> Changes:
+        """Return everything as it is now, as a backup would hold it."""
+        return dict(self._rows)
+
     def stage(self, changes: Changes) -> None:
         """Write rows, all or none."""
         rows, orders, shared = self._rows, self._orders, self._shared

@@ -92,6 +92,7 @@ class Host:
         self.disk_full = False
         self.halted = ""
         self.life = 0  # what an earlier life ordered is not delivered
+        self.began_ms = 0
         self.may_sign = True
         self.wants_up = False
         self._presences: Presences | None = None  # kept while the disk refuses
@@ -292,6 +293,7 @@ class Host:
 
     def _make(self, newest_ms: int, presences: Presences | None) -> None:
         self.life += 1
+        self.began_ms = self.world.schedule.now_ms
         self.timers.clear()
         self._presences = None
         self.machine = Machine(

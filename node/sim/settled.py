@@ -1,7 +1,7 @@
 """Which tasks of a healed world have come to an end, and which should have."""
 
 from consensus import layout
-from consensus.log import find_task, find_verdict, record_count
+from consensus.log import chain_of, find_task, find_verdict, record_count
 from consensus.verdict import State, quorum_of
 from node.sim.host import Host
 from node.sim.oracle import is_settled, last_attempt
@@ -36,6 +36,7 @@ def _may_end_so(world: World, host: Host, order: Order, last: TaskId) -> bool:
     """Answer whether the last attempt at a task has a right to end without an answer.
 
     It is split, and somebody opened what is not true: a larger jury is asked only if there is one.
+    It is seated with a liar who never opens, and cannot be tried again: too often, or with too few.
     Or it is open, and fewer workers than a quorum needs are left whose model did not fail on it.
     """
     verdict, submitted = find_verdict(host.rows, last), find_task(host.rows, last)
@@ -45,14 +46,18 @@ def _may_end_so(world: World, host: Host, order: Order, last: TaskId) -> bool:
         truth = world.models.truth(order.input_bytes)
         opened = [vote.result.answer.value for vote in verdict.votes if vote.result is not None]
         return any(answer != truth for answer in opened)
-    if verdict.state is not State.OPEN:
+    others = [one for one in world.hosts if one is not host]
+    if verdict.state is State.OPEN:
+        left = [one for one in others if not (isinstance(one, Exposed) and one.gave_up(last))]
+        return len(left) < quorum_of(submitted.task.seats)
+    absent = {vote.juror for vote in verdict.votes if vote.result is None}
+    if not absent.intersection(one.key for one in others if not one.is_honest):
         return False
-    able = [
-        one
-        for one in world.hosts
-        if one is not host and not (isinstance(one, Exposed) and one.gave_up(last))
-    ]
-    return len(able) < quorum_of(submitted.task.seats)
+    is_last = submitted.task.attempt >= world.network.params.attempts_max
+    earlier = [find_verdict(host.rows, one) for one in chain_of(host.rows, last)]
+    absent.update(vote.juror for one in earlier if one for vote in one.votes if vote.result is None)
+    left = [one for one in others if one.key not in absent]
+    return is_last or len(left) < quorum_of(submitted.task.seats)
 
 
 def count_states(world: World) -> None:

@@ -15,7 +15,6 @@ from node.sim.world import World
 from protocol.ids import TaskId
 from protocol.statements import Result
 
-_MILLION = 1_000_000
 _CLOGGED_TOGETHER_MAX = 4  # links
 _LOST_MAX = 16  # batches of rows that a cut of power takes
 
@@ -75,7 +74,7 @@ class Storm:
         world.net.air.jitter_ms = weather.jitter_ms
         for host in world.hosts:
             host.clock.offset_ms = self._either_way(weather.offset_ms)
-            host.clock.rate_ppm = _MILLION + self._either_way(weather.drift_ppm)
+            host.clock.rate_ppm = self._rate_ppm(weather.drift_ppm)
         self._every(weather.clog_every_ms, self._clog)
         self._every(weather.cut_every_ms, self._cut)
         self._every(weather.jump_every_ms, self._jump)
@@ -208,6 +207,10 @@ class Storm:
     def _until(self, most_ms: int) -> int:
         now_ms = self.world.schedule.now_ms
         return min(now_ms + self._dice.between(1, max(1, most_ms)), self._until_ms)
+
+    def _rate_ppm(self, drift_ppm: int) -> int:
+        faster_ppm = PPM + self._dice.between(0, drift_ppm)
+        return faster_ppm if self._dice.chance(PPM // 2) else PPM * PPM // faster_ppm
 
     def _either_way(self, most: int) -> int:
         return self._dice.between(-most, most)

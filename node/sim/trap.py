@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.core import effects as fx
+from node.core.own import read_entry
 from node.sim.host import Host, Moment
+from protocol.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Trap:
         point: Point,
         *,
         skips: int = 0,
-        wanted: Callable[[fx.Effect], bool] | None = None,
+        says: type[Statement] | None = None,
         ends: Callable[[Host], None] | None = None,
     ) -> None:
         """Set it.
@@ -75,20 +77,23 @@ class Trap:
             host: Whom it ends; still to be given to it as its `trap`.
             point: At which boundary.
             skips: How often it is passed unharmed first.
-            wanted: If given, effects around which it does nothing are told from others by this.
+            says: If given, only where the host is about to say, or says, such a statement.
             ends: Told just before the host ends.
         """
         self.is_sprung = False
         self._host = host
         self._point = point
         self._skips = skips
-        self._wanted = wanted
+        self._says = says
+        self._is_said = says is None  # by the turn whose effects are being done
         self._ends = ends
         self._owes = False  # whether something is in the journal that nobody has heard
 
     def __call__(self, effect: fx.Effect, moment: Moment) -> bool:
         """Answer whether the host ends here."""
-        if self._point.is_here(effect, moment) and (self._wanted is None or self._wanted(effect)):
+        if self._says is not None and isinstance(effect, fx.Journal):
+            self._is_said = self._says in self._statements(effect)
+        if self._point.is_here(effect, moment) and self._is_said:
             if self._skips == 0:
                 self._spring(effect, moment)
                 return True
@@ -98,6 +103,11 @@ class Trap:
         elif isinstance(effect, fx.Publish) and effect.channel is fx.Channel.RECORDS:
             self._owes = self._owes and moment is not Moment.AFTER
         return False
+
+    def _statements(self, effect: fx.Journal) -> list[type[Statement]]:
+        world = self._host.world
+        record = world.opened(read_entry(effect.entry, world.network.params).record)
+        return [type(statement) for statement in record.statements]
 
     def _spring(self, effect: fx.Effect, moment: Moment) -> None:
         saw = self._host.world.counts.saw

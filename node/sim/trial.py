@@ -10,13 +10,13 @@ import multiprocessing
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.sim.cast_cheats import Equivocator
 from node.sim.counts import Counts
 from node.sim.dice import Dice
-from node.sim.host import Host
 from node.sim.oracle import are_equal, is_settled, problems
 from node.sim.settled import count_states, unsettled
 from node.sim.storm import Exposed, Storm
@@ -47,6 +47,7 @@ SOMETIMES = (
     "a stand-by stepped in",
     "a task was split",
     "a task was tried again",
+    "a task was void",
     "an answer was opened late",
     "sync repaired a gap",
 )
@@ -62,7 +63,7 @@ class Trial:
         problems: Promises that were broken, one line each.
         counts: Traffic, and how often each rare state was reached.
         trace_hash: A hash over everything that happened, 64 digits.
-        tasks: How many were asked for.
+        tasks: How many were asked for at honest hosts.
         final: How many of them ended final.
         healed_ms: From the end of the storm until all logs were equal and all tasks settled.
     """
@@ -107,7 +108,7 @@ def run_trial(
     nodes: int = 7,
     minutes: int = 10,
     weather: Weather | None = None,
-    cast: Sequence[type[Host]] = (),
+    prepare: Callable[[World], None] | None = None,
 ) -> Trial:
     """Run one seed to its end.
 
@@ -116,10 +117,12 @@ def run_trial(
         nodes: Honest hosts.
         minutes: How long the storm lasts, in virtual time.
         weather: Used instead of one drawn from the seed; then `nodes` and `minutes` are its own.
-        cast: Hosts that are added to the honest ones.
+        prepare: Told of the world before anything happens in it.
     """
     weather = weather or Weather.drawn(seed, nodes=nodes, minutes=minutes)
-    world = make_world(seed, weather, cast)
+    world = make_world(seed, weather)
+    if prepare is not None:
+        prepare(world)
     storm = Storm(world, weather)
     world.boot()
     storm.begin()
@@ -134,7 +137,7 @@ def run_trial(
     _wait(world, EQUAL_WITHIN_MS, settled=False)
     found = [*problems(world, all_final=False), *unsettled(world)]
     count_states(world)
-    orders = world.users.orders
+    orders = [one for one in world.users.orders if world.hosts[one.host].is_honest]
     return Trial(
         seed=seed,
         weather=weather,
@@ -147,8 +150,8 @@ def run_trial(
     )
 
 
-def make_world(seed: int, weather: Weather, cast: Sequence[type[Host]] = ()) -> World:
-    """Return a world of honest hosts, and others, that waits to be booted."""
+def make_world(seed: int, weather: Weather) -> World:
+    """Return a world of honest hosts, and equivocators, that waits to be booted."""
     world = World(seed, keeps_undo=weather.power_ppm > 0, wrong_ppm=weather.wrong_ppm)
     world.oracle = Witness(world)
     dice = Dice(seed, "workers")
@@ -156,22 +159,22 @@ def make_world(seed: int, weather: Weather, cast: Sequence[type[Host]] = ()) -> 
         is_slow = dice.chance(weather.slow_ppm)
         run_ms = weather.slow_ms if is_slow else dice.between(20, 300)
         world.add(Exposed, run_ms=run_ms).failed_ppm = weather.failed_ppm
-    for kind in cast:
-        world.add(kind)
+    for _ in range(weather.equivocators):
+        world.add(Equivocator)
     world.wire(weather.dials, delay_ms=(weather.delay_low_ms, weather.delay_high_ms))
     return world
 
 
 def _ask_all_along(world: World, weather: Weather) -> None:
     dice = Dice(world.seed, "users")
-    honest = [host.index for host in world.hosts if host.is_honest]
+    hosts = range(len(world.hosts))
     at_ms = 0
     while True:
         at_ms += dice.between(weather.task_every_ms // 2, weather.task_every_ms * 3 // 2)
         if at_ms >= weather.storm_ms:
             return
         seats, asked = dice.pick(weather.seats), f"text of {at_ms} ms".encode()
-        world.schedule.at(at_ms, _ask, world, dice.pick(honest), asked, seats)
+        world.schedule.at(at_ms, _ask, world, dice.pick(hosts), asked, seats)
 
 
 def _ask(world: World, host: int, asked: bytes, seats: int) -> None:

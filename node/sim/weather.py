@@ -16,6 +16,7 @@ class Weather:
 
     Attributes:
         nodes: Honest hosts.
+        equivocators: Hosts beside them that show each part of the network another jury.
         minutes: How long the storm lasts.
         dials: How many others each host dials.
         delay_low_ms: The least that a packet takes over a link.
@@ -29,7 +30,7 @@ class Weather:
         cut_ms: For how long.
         shapes: In which shapes.
         offset_ms: How far a wall clock may be off, either way.
-        drift_ppm: How much faster or slower a clock may run.
+        drift_ppm: How much faster or slower a clock may run; a million is twice or half.
         jump_every_ms: How often some wall clock jumps.
         jump_ms: How far at most.
         kill_every_ms: How often some process is killed at any moment.
@@ -49,6 +50,7 @@ class Weather:
     """
 
     nodes: int = 7
+    equivocators: int = 0
     minutes: int = 10
     dials: int = 3
     delay_low_ms: int = 10
@@ -92,6 +94,7 @@ class Weather:
         at_times = _AtTimes(dice)
         return cls(
             nodes=nodes,
+            equivocators=at_times.pick((1, 1, 2)),
             minutes=minutes,
             dials=dice.between(3, 6),
             delay_low_ms=dice.between(5, 20),
@@ -105,7 +108,7 @@ class Weather:
             cut_ms=dice.between(5_000, MINUTE_MS),
             shapes=tuple(dice.sample(tuple(SHAPES), dice.between(1, len(SHAPES)))),
             offset_ms=at_times.pick((1_000, MINUTE_MS, HOUR_MS, 24 * HOUR_MS)),
-            drift_ppm=at_times.pick((200, 10_000, 100_000)),
+            drift_ppm=at_times.pick((200, 10_000, PPM)),
             jump_every_ms=at_times.between(10_000, 60_000),
             kill_every_ms=at_times.between(5_000, 60_000),
             trap_every_ms=at_times.between(5_000, 30_000),
