@@ -6,6 +6,9 @@ from consensus.verdict import quorum_of
 from node.core import effects as fx
 from node.core.own import find_opening
 from node.exchange import pack_blobs
+from node.sim.cast_floods import FLOODS
+from node.sim.cast_jurors import Cheat
+from node.sim.cast_liars_in_sync import SyncLiar
 from node.sim.forge import NONCE_BYTES, Forger
 from node.sim.host import Host
 from node.sim.models import other, result
@@ -167,4 +170,5 @@ def _contrary(said: Result) -> Result:
     return result(other(said.answer.value))
 
 
-CHEATS: dict[str, type[Host]] = {one.cast: one for one in (Equivocator, JuryFlooder)}
+_CAST: tuple[type[Host], ...] = (Equivocator, JuryFlooder, Cheat, SyncLiar, *FLOODS)
+CHEATS: dict[str, type[Host]] = {one.cast: one for one in _CAST}

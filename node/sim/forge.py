@@ -116,3 +116,34 @@ class Forger(Host):
     def a_stranger(self, name: object) -> Seat:
         """Return a seat for somebody who does not exist."""
         return Seat(self.another_key(name).public_key, Commitment(self.dice.bytes(32)))
+
+
+class Restless(Forger):
+    """A forger that does something again and again.
+
+    Attributes:
+        every_ms: How often it acts.
+        is_busy: Whether it goes on; taken back, it rests for good.
+    """
+
+    cast = "restless"
+    every_ms = 1_000
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.is_busy = True
+
+    def begun(self) -> None:
+        """Begin to act."""
+        self.world.schedule.after(self.dice.below(self.every_ms), self._go_on, self.life)
+
+    def act(self) -> None:
+        """Do one thing."""
+        raise NotImplementedError
+
+    def _go_on(self, life: int) -> None:
+        if life != self.life or not self.is_busy:
+            return
+        if self.routes:
+            self.act()
+        self.world.schedule.after(self.every_ms, self._go_on, life)
