@@ -15,7 +15,7 @@ from protocol.reconcile_wire import FINGERPRINT_BYTES, ID_BYTES, Bound, varint
 _SUM_MASK: Final[int] = 2 ** (8 * ID_BYTES) - 1
 _MOMENT_BYTES: Final = 8
 _CREATED_MS_MAX: Final = 2 ** (8 * _MOMENT_BYTES) - 2
-_BLOCK: Final = 64
+_BLOCK: Final = 8
 KEY_BYTES: Final = _MOMENT_BYTES + ID_BYTES
 
 
@@ -102,7 +102,7 @@ class SortedItems:
 
 
 class PackedItems:
-    """Items of a large log in memory, 41 bytes each; sums are kept for every 64th.
+    """Items of a large log in memory, 48 bytes each; sums are kept for every 8th.
 
     A view from a later start shares all of it.
     """
