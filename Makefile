@@ -8,13 +8,16 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools
 
-.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long bench clean
+.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long sim sim-long bench clean
 
 demo: $(VENV)/.ml
 	$(BIN)/aimarket demo $(DEMO)
 
+# Tests that start no nodes share the cores; real nodes get the machine for themselves.
 test: lint
-	$(BIN)/python -m pytest -m 'not chaos or chaos_ci'
+	$(BIN)/python -m pytest -n 2 -m 'not e2e and not chaos'
+	$(BIN)/python -m pytest -m 'e2e and not chaos or chaos_ci'
+	$(MAKE) sim
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(SOURCES)
@@ -24,7 +27,7 @@ lint: $(VENV)/.dev
 
 # What to run before a push: everything but the tests that start whole nodes.
 check: lint
-	$(BIN)/python -m pytest -m 'not e2e and not chaos'
+	$(BIN)/python -m pytest -n 2 -m 'not e2e and not chaos'
 
 e2e: $(VENV)/.dev
 	$(BIN)/python -m pytest -m e2e
@@ -46,11 +49,23 @@ damage-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/node/test_store_damage_rot.py \
 	  tests/node/test_store_damage_torn.py tests/consensus/test_equal_everywhere.py
 
+# Many simulated nodes in bad weather, one seed after the other; `make sim SEED=17` replays one.
+SEED ?=
+SEEDS ?= $(or $(SEED),0-59)
+NODES ?= 7
+MINUTES ?= 10
+sim: $(VENV)/.dev
+	$(BIN)/python -m node.sim.trial --seeds $(SEEDS) --nodes $(NODES) --minutes $(MINUTES) --jobs 2
+
+sim-long: $(VENV)/.dev
+	$(BIN)/python -m node.sim.trial --seeds 0-999 --nodes $(NODES) --minutes $(MINUTES) --jobs 2
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.market
 	$(BIN)/python -m bench.sync
 	$(BIN)/python -m bench.store
+	$(BIN)/python -m bench.machine
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
