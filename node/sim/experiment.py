@@ -55,6 +55,7 @@ class _Experiment:
         self._progress = progress
         self._samples: list[Sample] = []
         self._moments = _Moments()
+        self._before = (0, 0, 0)  # gossip of records before the first task; see `_gossiped`
         self._asked = 0  # by honest nodes, as is what follows
         self._open: dict[str, Order] = {}  # by name of the request; without an answer yet
         self._world = populated(options)
@@ -85,6 +86,7 @@ class _Experiment:
         world, options, cheats = self._world, self._options, submitters(self._world)
         storm = self._begin_storm() if options.has_storm else None
         provoke(world)
+        self._before = self._gossiped()
         until_ms = world.schedule.now_ms
         for number in range(options.tasks):
             if number and number % options.burst == 0:
@@ -175,9 +177,21 @@ class _Experiment:
             sync_bytes=counts.sync_bytes,
         )
 
+    def _gossiped(self) -> tuple[int, int, int]:
+        """Return how many messages of records there were, copies of them, and bytes."""
+        counts = self._world.counts
+        return (
+            counts.published - counts.presences,
+            counts.copies - counts.presence_copies,
+            counts.copy_bytes - counts.presence_bytes,
+        )
+
     def _measured(self) -> Report:
         world, moments = self._world, self._moments
         counts = world.counts
+        messages, copies, copy_bytes = (
+            after - before for after, before in zip(self._gossiped(), self._before, strict=True)
+        )
         return Report(
             options=self._options,
             trace_hash=world.trace.hexdigest(),
@@ -193,12 +207,16 @@ class _Experiment:
             ),
             costs=Costs(
                 published=counts.published,
+                presences=counts.presences,
                 copies=counts.copies,
                 copy_bytes=counts.copy_bytes,
                 presence_copies=counts.presence_copies,
                 presence_bytes=counts.presence_bytes,
                 lost=counts.lost,
                 sync_bytes=counts.sync_bytes,
+                task_messages=messages,
+                task_copies=copies,
+                task_bytes=copy_bytes,
             ),
             hosts=len(world.hosts),
             log=_log_of(self._honest[0]),

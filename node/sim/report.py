@@ -74,21 +74,29 @@ class Costs:
 
     Attributes:
         published: Gossip messages made.
+        presences: Of these, those that said who is here.
         copies: Copies of them over links, those that came twice included.
         copy_bytes: What these weigh.
         presence_copies: Of these copies, those that said who is here.
         presence_bytes: What those weigh.
         lost: Copies the weather took.
         sync_bytes: What sync and the exchange of presences weigh.
+        task_messages: Messages of records made since the first task; before it, only profiles are.
+        task_copies: Copies of records over links since then.
+        task_bytes: What these weigh.
     """
 
     published: int
+    presences: int
     copies: int
     copy_bytes: int
     presence_copies: int
     presence_bytes: int
     lost: int
     sync_bytes: int
+    task_messages: int
+    task_copies: int
+    task_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +170,15 @@ class Report:
 
     def shares(self) -> dict[str, float]:
         """Return what the costs come to for a node, a task and a second."""
-        costs, nodes = self.costs, self.hosts
-        tasks, copies = self.options.tasks, self.costs.copies - self.costs.presence_copies
+        costs, nodes, tasks = self.costs, self.hosts, self.options.tasks
         node_seconds = nodes * max(1, self.times.simulated_ms) / 1_000
         return {
             "copies_per_node": costs.copies / nodes,
             "bytes_per_node": (costs.copy_bytes + costs.sync_bytes) / nodes,
-            "record_copies_per_task": copies / tasks,
-            "record_bytes_per_task": (costs.copy_bytes - costs.presence_bytes) / tasks,
-            "record_copies_per_node_and_task": copies / nodes / tasks,
+            "messages_per_task": costs.task_messages / tasks,
+            "copies_per_message_and_node": costs.task_copies / max(1, costs.task_messages) / nodes,
+            "copies_per_task_and_node": costs.task_copies / tasks / nodes,
+            "bytes_per_task_and_node": costs.task_bytes / tasks / nodes,
             "presence_bytes_per_node_s": costs.presence_bytes / node_seconds,
             "sync_bytes_per_node_s": costs.sync_bytes / node_seconds,
         }
@@ -195,14 +203,14 @@ def facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "gossip",
         f"{costs['published']} messages, {costs['copies_per_node']:.0f} copies a node, "
-        f"{costs['record_copies_per_node_and_task']:.1f} a node and task, {costs['lost']} lost",
+        f"{costs['copies_per_task_and_node']:.1f} a node and task, {costs['lost']} lost",
     )
     yield (
         "bytes",
         f"{_bytes(costs['bytes_per_node'])} a node: gossip {_bytes(costs['copy_bytes'])} in all "
         f"({_bytes(costs['presence_bytes'])} of it presences), sync {_bytes(costs['sync_bytes'])}",
     )
-    yield "", f"{_bytes(costs['record_bytes_per_task'])} of gossiped records a task"
+    yield "", f"{_bytes(costs['bytes_per_task_and_node'])} of gossiped records a node and task"
     yield "comparisons", ", ".join(f"{n} {name}" for name, n in document["sessions"].items())
     for name, count in document["sometimes"].items():
         yield "sometimes", f"{count} x {name}"

@@ -46,8 +46,8 @@ def test_shares__add_up(report: Report) -> None:
 
     assert report.hosts == 7
     assert shares["bytes_per_node"] * 7 == pytest.approx(costs.copy_bytes + costs.sync_bytes)
-    records = costs.copies - costs.presence_copies
-    assert shares["record_copies_per_node_and_task"] * 7 * 3 == pytest.approx(records)
+    assert shares["copies_per_task_and_node"] * 7 * 3 == pytest.approx(costs.task_copies)
+    assert 0 < costs.task_copies < costs.copies - costs.presence_copies  # profiles came before
     assert 0 < costs.presence_bytes < costs.copy_bytes
 
 
