@@ -28,6 +28,7 @@ from node.sim.world import World
 SETTLED_WITHIN_MS = 180_000
 EQUAL_WITHIN_MS = 60_000  # of the last verdict
 _LOOK_MS = 1_000
+_COUNT_MAX = 10_000  # a guess: nobody waits for more nodes or minutes
 LONG_RUN = 30  # seeds; with fewer a rare state may be missing by chance
 
 # What a long run must have reached, or it has not tried what it seems to.
@@ -223,20 +224,26 @@ def _seeds(text: str) -> list[int]:
     """Read seeds: `17`, `0-59`, `1,5,7-9`."""
     seeds: list[int] = []
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise argparse.ArgumentTypeError(f"seeds: {text!r}, need numbers such as 0-59 or 1,5")
         seeds.extend(range(int(first), int(last or first) + 1))
     return seeds
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}, need a number from 1 to {_COUNT_MAX}")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run seeds and print what came of each; return 1 if one failed, or a rare state is missing."""
     parser = argparse.ArgumentParser(prog="python -m node.sim.trial", description=__doc__)
     parser.add_argument("--seeds", type=_seeds, default=_seeds("0-59"), help="e.g. 0-59 or 17")
-    parser.add_argument("--nodes", type=int, default=7)
-    parser.add_argument("--minutes", type=int, default=10, help="of storm, in virtual time")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--nodes", type=_count, default=7)
+    parser.add_argument("--minutes", type=_count, default=10, help="of storm, in virtual time")
+    parser.add_argument("--jobs", type=_count, default=1, help="processes")
     parser.add_argument("--quiet", action="store_true", help="say nothing of seeds that are fine")
     asked = parser.parse_args(arguments)
     work = [(seed, asked.nodes, asked.minutes) for seed in asked.seeds]
