@@ -72,9 +72,10 @@ class SimRows:
             if key in rows:
                 rows[key] = held
             else:
-                rows[shared.setdefault(key, key)] = held
+                own = shared.setdefault(key, key)
+                rows[own] = held
                 if family in orders:
-                    insort(orders[family], key)
+                    insort(orders[family], own)
 
     def flush(self, *, sync: bool = False) -> None:
         """Hand rows to the system; synced, no cut of power undoes them."""

@@ -67,7 +67,7 @@ class Message:
         self.records: tuple[Verified, ...] = ()
         self.record_ids: tuple[RecordId, ...] = ()
         self.refused = ""
-        self.due = array("L", [NEVER]) * hosts
+        self.due = array("I", [NEVER]) * hosts
         self.heard: tuple[int, Received | PresencesHeard] | None = None
         self.until_ms = until_ms
 
