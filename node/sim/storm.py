@@ -142,7 +142,10 @@ class Storm:
         air = self.world.net.air
         for _ in range(self._dice.between(1, _CLOGGED_TOGETHER_MAX)):
             one = self._dice.below(len(self.world.hosts))
-            pair = (one, self._dice.pick(list(self.world.net.delays[one])))
+            neighbours = list(self.world.net.delays[one])
+            if not neighbours:
+                continue
+            pair = (one, self._dice.pick(neighbours))
             air.clogged[pair] = self._until(self.weather.clog_ms)
             self.world.schedule.at(air.clogged[pair], self._free, pair)
         self.world.counts.saw("links were clogged")
