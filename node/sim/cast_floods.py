@@ -224,19 +224,13 @@ class Replayer(Restless):
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)
-        self.is_busy = False
         self.said = 0
         self._messages: list[bytes] = []
         self._raws: dict[PublicKey, list[bytes]] = {}
 
-    def begin(self) -> None:
-        """Start to replay."""
-        self.is_busy = True
-        self.begun()
-
     def hear(self, message: Message, sender: int) -> None:
         """Remember every message."""
-        if message.channel is fx.Channel.RECORDS and message.records and not self.is_busy:
+        if message.channel is fx.Channel.RECORDS and message.records:
             self._messages.append(message.data)
             del self._messages[:-HEARD_MAX]
             raws = self._raws.setdefault(message.records[0].author, [])

@@ -123,7 +123,7 @@ class Restless(Forger):
 
     Attributes:
         every_ms: How often it acts.
-        is_busy: Whether it goes on; taken back, it rests for good.
+        is_busy: Whether it goes on.
     """
 
     cast = "restless"
@@ -136,6 +136,16 @@ class Restless(Forger):
     def begun(self) -> None:
         """Begin to act."""
         self.world.schedule.after(self.dice.below(self.every_ms), self._go_on, self.life)
+
+    def rest(self) -> None:
+        """Stop until it is told to go on."""
+        self.is_busy = False
+
+    def go_on(self) -> None:
+        """Act again after a rest."""
+        if not self.is_busy:
+            self.is_busy = True
+            self.begun()
 
     def act(self) -> None:
         """Do one thing."""
