@@ -93,7 +93,7 @@ class Announcer:
         return said
 
     def _interval_ms(self, turn: Turn) -> int:
-        nodes = len(self._presences.live(turn.now.ms)) + 1
+        nodes = self._presences.count_live(turn.now.ms) + 1
         crowd_ms = nodes * 1_000 // self._settings.presence_nodes_per_s
         return max(self._settings.presence_ms, crowd_ms)
 

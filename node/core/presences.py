@@ -79,12 +79,14 @@ class Presences:
         """Take in a presence; answer whether it was news."""
         presence, author, created_ms = record.presence, record.author, record.created_ms
         assert presence is not None, "only presences come here"
-        if not self.is_news(record) or not self._make_room(author, now_ms):
-            return False
         known = self._heard.get(author)
         if known is None:
+            if not self._make_room(author, now_ms):
+                return False
             known = self._heard[author] = Heard(record, newest_ms=created_ms, heard_ms=now_ms)
         else:
+            if known.record is not None and created_ms <= known.record.created_ms:
+                return False
             known.record = record
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
@@ -147,6 +149,11 @@ class Presences:
             for author, known in self._heard.items()
             if known.until_ms > now_ms and known.record is not None
         }
+
+    def count_live(self, now_ms: int) -> int:
+        """Return how many live authors sent a presence."""
+        heard = self._heard.values()
+        return sum([known.until_ms > now_ms and known.record is not None for known in heard])
 
     def _gather(self, capability: Capability) -> _Crowd:
         """Begin to list those who can run something."""

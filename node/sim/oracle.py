@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from consensus import layout
 from consensus.log import (
+    find_record,
     find_verdict,
     has_record,
     record_count,
@@ -10,6 +12,7 @@ from consensus.log import (
     retries_of,
     state_digest,
 )
+from consensus.range_sums import ROOT
 from consensus.replay import replay
 from consensus.verdict import State
 from node.sim.host import Host
@@ -40,7 +43,9 @@ def problems(world: World, *, all_final: bool = True) -> list[str]:
 
 def are_equal(hosts: Sequence[Host]) -> bool:
     """Answer whether some logs are the same."""
-    return len({(record_count(host.rows), _ids_key(host)) for host in hosts}) <= 1
+    if len({host.rows.get(ROOT) for host in hosts}) > 1:
+        return False
+    return all(_order(host) == _order(hosts[0]) for host in hosts[1:])
 
 
 def last_attempt(host: Host, task_id: TaskId) -> TaskId:
@@ -52,8 +57,9 @@ def last_attempt(host: Host, task_id: TaskId) -> TaskId:
         task_id = after[0]
 
 
-def _ids_key(host: Host) -> bytes:
-    return b"".join(host.rows.keys(b"o"))
+def _order(host: Host) -> list[bytes]:
+    """Return the places of all records of a log; those of two logs are the same objects."""
+    return host.rows.keys(layout.ORDER)
 
 
 def _halted(world: World) -> Iterator[str]:
@@ -76,15 +82,16 @@ def _unequal(honest: Sequence[Host]) -> Iterator[str]:
 
 def _wrongly_counted(world: World, honest: Sequence[Host]) -> Iterator[str]:
     """Hold one log of each kind against the slow recount."""
-    known: dict[bytes, bytes] = {}
+    known: list[tuple[list[bytes], bytes]] = []
     for host in honest:
-        key = _ids_key(host)
-        digest = state_digest(host.rows)
-        if key not in known:
-            raws = [host.rows.get(b"r" + record_id) for _, record_id in record_ids(host.rows)]
+        order = _order(host)
+        recount = next((digest for held, digest in known if held == order), None)
+        if recount is None:
+            raws = [find_record(host.rows, record_id) for _, record_id in record_ids(host.rows)]
             records = [world.opened(raw) for raw in raws if raw is not None]
-            known[key] = replay(records, world.network).digest
-        if known[key] != digest:
+            recount = replay(records, world.network).digest
+            known.append((order, recount))
+        if recount != state_digest(host.rows):
             yield f"{host.name}: its state digest is not what the slow recount comes to"
 
 
