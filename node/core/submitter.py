@@ -39,6 +39,7 @@ class OwnTask:
         excluded: Jurors of earlier attempts that never opened.
         commits: The first commitment seen of each worker.
         seated_ms: When its jury was signed; None before.
+        is_split: Whether its jury was of two minds when we last looked.
     """
 
     task_id: TaskId
@@ -48,6 +49,7 @@ class OwnTask:
     excluded: frozenset[PublicKey]
     commits: dict[PublicKey, Commitment] = field(default_factory=dict)
     seated_ms: int | None = None
+    is_split: bool = False
 
 
 class Submitter:
@@ -97,10 +99,11 @@ class Submitter:
         if juries_of(turn.rows, task_id, self._me):
             own.seated_ms = turn.now.ms
         self._tasks[task_id] = own
-        for worker in own.listed:  # whoever piles up commits cannot hide theirs from us
-            commitment = find_commit(turn.rows, task_id, worker)
-            if commitment is not None:
-                own.commits[worker] = commitment
+        if commits_of(turn.rows, task_id, limit=1):
+            for worker in own.listed:  # whoever piles up commits cannot hide theirs from us
+                commitment = find_commit(turn.rows, task_id, worker)
+                if commitment is not None:
+                    own.commits[worker] = commitment
         known = commits_of(turn.rows, task_id, limit=self._settings.commits_per_task_max)
         for author, commitment in known:
             self._note_commit(own, author, commitment)
@@ -117,12 +120,14 @@ class Submitter:
 
     def see_presence(self, turn: Turn, author: PublicKey) -> None:
         """Append a new worker to every list that is not frozen yet."""
+        if not self._tasks:
+            return
         heard = self._presences.find(author)
         if heard is None or heard.presence is None or author == self._me:
             return
         capabilities = heard.presence.capabilities
         for own in list(self._tasks.values()):
-            if own.seated_ms is not None and own.task.capability in capabilities:
+            if self._waits_for_workers(own, turn.now.ms) and own.task.capability in capabilities:
                 self.consider(turn, own.task_id)  # it may be the one a retry waits for
             if (
                 own.seated_ms is None
@@ -147,6 +152,7 @@ class Submitter:
         if verdict.state in (State.FINAL, State.VOID) or retries_of(turn.rows, task_id):
             self.forget(task_id)
         elif verdict.state is State.SPLIT:
+            own.is_split = True
             if self._retry_split(turn, own, verdict) or turn.now.ms >= self._deadline_ms(own):
                 self.forget(task_id)
             else:  # workers that are not here yet, as after a restart, may still come
@@ -228,6 +234,10 @@ class Submitter:
         absent = _absent(verdict)
         capable = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
         return len(capable) >= quorum_of(seats) and self._retry(turn, own, seats)
+
+    def _waits_for_workers(self, own: OwnTask, now_ms: int) -> bool:
+        """Answer whether a retry may lack nothing but others who are here."""
+        return own.seated_ms is not None and (own.is_split or now_ms >= self._deadline_ms(own))
 
     def _deadline_ms(self, own: OwnTask) -> int:
         assert own.seated_ms is not None, "only a seated task is waited for"

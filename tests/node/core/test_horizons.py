@@ -9,21 +9,10 @@ from node.core.horizons import HORIZONS_MAX, Horizons
 from protocol.record import Verified
 from tests.builders import NETWORK, NOON_MS, a_profile, a_record
 from tests.fakes_store import MemoryLog
+from tests.node.core.counted_log import CountedLog
 from tests.strategies import histories
 
 MOMENTS = [NOON_MS + offset for offset in (-1, 0, 1, 2, 3, 4, 60_000)]
-
-
-class CountedRows(MemoryLog):
-    """Rows that count how often one is read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read = 0
-
-    def get(self, key: bytes) -> bytes | None:
-        self.read += 1
-        return super().get(key)
 
 
 def store(log: MemoryLog, horizons: Horizons, *records: Verified) -> None:
@@ -49,7 +38,7 @@ def test_fingerprint_below__is_right_after_whatever_was_folded(
 
 
 def test_fingerprint_below__reads_nothing_again_for_records_dated_later() -> None:
-    log, horizons = CountedRows(), Horizons()
+    log, horizons = CountedLog(), Horizons()
     store(log, horizons, a_record("an", a_profile(), created_ms=NOON_MS))
     before = horizons.fingerprint_below(log, NOON_MS + 1)
     store(log, horizons, a_record("bo", a_profile(), created_ms=NOON_MS + 1))
@@ -62,7 +51,7 @@ def test_fingerprint_below__reads_nothing_again_for_records_dated_later() -> Non
 
 
 def test_fingerprint_below__remembers_no_more_than_its_bound() -> None:
-    log, horizons = CountedRows(), Horizons()
+    log, horizons = CountedLog(), Horizons()
     for offset in range(HORIZONS_MAX + 1):
         horizons.fingerprint_below(log, NOON_MS + offset)
     log.read = 0

@@ -7,6 +7,7 @@ from consensus.verdict import State
 from protocol.ids import TaskId
 from tests.builders import id_of
 from tests.core_world import World
+from tests.node.core.counted_log import CountedLog
 from tests.node.core.submitter_bench import (
     CROWD,
     REVEAL_WINDOW_MS,
@@ -141,6 +142,34 @@ def test_retry_split__shows_the_split_where_the_new_quorum_is_out_of_reach() -> 
 
     assert world.state("me", task_id) is State.SPLIT
     assert retries(world, task_id) == []
+
+
+def test_see_presence__brings_the_retry_that_waits_for_workers() -> None:
+    world = a_bench(*CROWD[:3])
+    task_id, _ = seated(world, *CROWD[:3])
+    world.run(REVEAL_WINDOW_MS + 1_000)
+    before = retries(world, task_id)
+
+    world.meet("me", *CROWD[3:5])
+    world.run(100)
+
+    assert before == []
+    assert len(retries(world, task_id)) == 1
+
+
+def test_see_presence__reads_nothing_while_openings_may_still_come() -> None:
+    log = CountedLog()
+    world = World("me")
+    world.nodes["me"].log = log
+    world.start()
+    world.meet("me", *CROWD)
+    for _ in range(5):
+        seated(world, *CROWD)
+    log.read = 0
+
+    world.meet("me", *CROWD)
+
+    assert log.read == 0
 
 
 def test_retry_split__waits_a_while_for_workers_that_are_not_here_yet() -> None:
