@@ -166,11 +166,13 @@ class Copycat(KeyHolder):
         return None
 
     def _opened_before(self, task_id: TaskId) -> Result | None:
-        """Return what most jurors of earlier attempts opened, if any did."""
+        """Return what most others opened at earlier attempts, if any did."""
         answers: dict[bytes, int] = {}
         for earlier in chain_of(self.rows, task_id):
             verdict = None if earlier == task_id else find_verdict(self.rows, earlier)
             for vote in verdict.votes if verdict else ():
+                if vote.juror in self.held:
+                    continue
                 if vote.result is not None and vote.result.answer.kind is AnswerKind.VALUE:
                     value = vote.result.answer.value
                     answers[value] = answers.get(value, 0) + 1
