@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +85,14 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
     print_json(document) if as_json else _show(document)
     if picture is not None:
         _draw(document, picture)
-    for problem in report.problems:
+    judge(report.problems)
+
+
+def judge(problems: Sequence[str]) -> None:
+    """Say which promises were broken, and fail if any was."""
+    for problem in problems:
         tell(f"broken: {problem}")
-    if not report.is_right:
+    if problems:
         exit_with(EXIT_FAILED)
 
 

@@ -12,7 +12,7 @@ from node.sim.options import Options
 from node.sim.oracle import are_equal, is_settled, problems
 from node.sim.report import Costs, Log, Report, Sample, Times
 from node.sim.settled import unsettled
-from node.sim.stage import clear_up, populated, provoke, storm_over, submitters
+from node.sim.stage import calm_down, clear_up, populated, provoke, storm_over, submitters
 from node.sim.storm import Storm
 from node.sim.users import Order
 from node.sim.verdicts import outcomes, tally
@@ -102,6 +102,7 @@ class _Experiment:
             self._open[order.request_id] = order
             if self._dice.chance(len(cheats) * PPM // len(self._honest)):
                 world.users.ask(self._dice.pick(cheats).index, asked, seats=options.seats)
+        calm_down(world)
         if storm is not None:
             storm.calm()
             clear_up(world, options)

@@ -143,11 +143,6 @@ class Report:
     waits_ms: list[int]
     samples: list[Sample]
 
-    @property
-    def is_right(self) -> bool:
-        """Return whether every promise was kept."""
-        return not self.problems
-
     def document(self) -> dict[str, Any]:
         """Return all of it as one document of plain values."""
         return {

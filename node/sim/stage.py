@@ -6,7 +6,7 @@ from consensus import layout
 from node.sim import cast_sybils, cast_voters
 from node.sim.cast_cheats import CHEATS, Equivocator, JuryFlooder
 from node.sim.cast_keys import KeyHolder
-from node.sim.cast_liars_in_sync import SyncLiar
+from node.sim.forge import Restless
 from node.sim.host import Host
 from node.sim.options import Options
 from node.sim.storm import Exposed, Storm
@@ -19,7 +19,6 @@ KINDS: Mapping[str, type[Host]] = {
     **cast_voters.CAST,
     **cast_sybils.CAST,
     **CHEATS,
-    SyncLiar.cast: SyncLiar,
 }
 KEYS_HELD_MAX = 100  # by one host, so that its neighbours take in all their presences
 FLOOD_JURIES = 200  # of one flooder
@@ -33,6 +32,7 @@ def populated(options: Options) -> World:
         settings=options.settings(),
         keeps_undo=options.has_storm,
         look_ms=options.look_ms,
+        loaded_ms=0,  # what a start costs is not what is measured
         wrong_ppm=options.wrong_ppm,
         run_jitter_ms=options.run_jitter_ms,
     )
@@ -74,6 +74,13 @@ def provoke(world: World) -> None:
     for host in world.hosts:
         if isinstance(host, JuryFlooder):
             host.begin(FLOOD_JURIES, each_ms=FLOOD_EACH_MS)
+
+
+def calm_down(world: World) -> None:
+    """Have those rest who would go on for ever: no log ends while somebody adds to it."""
+    for host in world.hosts:
+        if isinstance(host, Restless):
+            host.rest()
 
 
 def _parts(options: Options) -> Iterator[tuple[type[Host], int]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from node.cli import main
-from node.commands_simulate import Teller
+from node.commands_simulate import Teller, judge
 from node.sim.options import Options
 from node.sim.report import Sample
 
@@ -91,17 +92,20 @@ def test_simulate__repeats_a_run_by_its_seed() -> None:
     assert hashed("--loss", "1") != first
 
 
-def test_simulate__fails_when_a_promise_was_broken() -> None:
-    """Most workers never open what they sealed, so a task may stay without an answer."""
-    few = ("--nodes", "3", "--tasks", "2", "--seed", "1", "--dials", "2")
-    ended = run_main(*few, "--adversaries", "withholder:9", "--json")
+def test_judge__fails_when_a_promise_was_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(click.exceptions.Exit) as caught:
+        judge(["logs differ", "task 12345678 of honest-2 is open at the end"])
 
-    found = json.loads(ended.out)
-    assert ended.code == 1
-    assert found["times"]["settled_ms"] is None
-    assert found["outcomes"]["final"] < 2
-    assert ended.err.splitlines() == [f"broken: {problem}" for problem in found["problems"]]
-    assert any("at the end" in problem for problem in found["problems"])
+    assert caught.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        "broken: logs differ\nbroken: task 12345678 of honest-2 is open at the end\n"
+    )
+
+
+def test_judge__says_nothing_when_all_were_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    judge([])
+
+    assert capsys.readouterr().err == ""
 
 
 def test_simulate__draws_a_picture(tmp_path: Path) -> None:

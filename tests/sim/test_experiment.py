@@ -161,6 +161,15 @@ def test_run__does_not_depend_on_how_python_hashes() -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_run__keeps_every_promise_with_any_cheat(name: str) -> None:
+    report = run(Options(nodes=7, tasks=8, seed=11, gap_ms=250, adversaries=((name, 2),)))
+
+    assert report.problems == []
+    assert report.samples[-1].logs == 1
+    assert report.samples[-1].asked == 8
+
+
 def test_run__through_a_storm_heals() -> None:
     report = run(replace(TINY, nodes=7, tasks=20, seed=3, has_storm=True, gap_ms=2_000))
 

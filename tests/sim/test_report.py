@@ -47,7 +47,9 @@ def test_shares__add_up(report: Report) -> None:
     assert report.hosts == 7
     assert shares["bytes_per_node"] * 7 == pytest.approx(costs.copy_bytes + costs.sync_bytes)
     assert shares["copies_per_task_and_node"] * 7 * 3 == pytest.approx(costs.task_copies)
-    assert 0 < costs.task_copies < costs.copies - costs.presence_copies  # profiles came before
+    # Everybody said its profile before the first task, most of them when nobody was there yet.
+    assert costs.task_messages == costs.published - costs.presences - report.hosts
+    assert 0 < costs.task_copies <= costs.copies - costs.presence_copies
     assert 0 < costs.presence_bytes < costs.copy_bytes
 
 
@@ -80,11 +82,6 @@ def test_cast_rows__have_a_row_for_each_kind(document: dict[str, Any]) -> None:
 
     assert [row[0] for row in rows] == ["honest", "lazy"]
     assert all(len(row) == len(CAST_COLUMNS) for row in rows)
-
-
-def test_is_right__is_whether_nothing_was_broken(report: Report) -> None:
-    assert report.is_right
-    assert not replace(report, problems=["logs differ"]).is_right
 
 
 @pytest.mark.parametrize("suffix", sorted(MAGIC))
