@@ -43,7 +43,12 @@ class Witness(Watch):
         order = _Order(host, jury.task_id)
         if order.seats is None:
             return
-        capable = [one.key for one in self._world.hosts if one.capabilities and one is not host]
+        hosts = self._world.hosts
+        capable = [
+            key  # of a host that runs models, or held by one beside its own
+            for key, index in self._world.index_of.items()
+            if key != host.key and (hosts[index].capabilities or key != hosts[index].key)
+        ]
         first = ranked(jury.task_id, dict.fromkeys(capable))[: order.seats]
         if any(seat.juror not in first for seat in jury.seats):
             self._world.counts.saw("a stand-by stepped in")
