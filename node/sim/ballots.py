@@ -105,12 +105,14 @@ def crowd_with_liars(
     return world
 
 
-def machines_with_liars(seed: int, *, tasks: int, seats: int, workers: int) -> World:
-    """Ask workers of which a fifth lies; every one of them is a whole machine."""
+def machines_with_liars(
+    seed: int, *, tasks: int, seats: int, workers: int, liar_each: int = 5
+) -> World:
+    """Ask workers of which one in `liar_each` lies; all of them are whole machines."""
     world = World(seed, settings=UNHURRIED, look_ms=60_000)
     world.add(Host, capabilities=())
     for number in range(workers):
-        world.add(ConstantLiar if number % 5 == 0 else Host)
+        world.add(ConstantLiar if number % liar_each == 0 else Host)
     _begin(world)
     ask(world, [0], tasks, seats=seats, together=250)
     return world
@@ -128,7 +130,9 @@ def with_hasty_keys(seed: int, *, tasks: int, honest: int = 100) -> World:
     return world
 
 
-def with_copycat(seed: int, *, tasks: int, withholders: int = 0) -> Copied:
+def with_copycat(
+    seed: int, *, tasks: int, withholders: int = 0, kind: type[Copycat] = Copycat
+) -> Copied:
     """Ask four honest machines, a copycat, and some that commit and never open."""
     world = World(seed, settings=RARELY_PRESENT, look_ms=60_000)
     world.add(Host, capabilities=())
@@ -136,7 +140,7 @@ def with_copycat(seed: int, *, tasks: int, withholders: int = 0) -> Copied:
         world.add(Host)
     for _ in range(withholders):
         world.add(Withholder)
-    copycat = world.add(Copycat)
+    copycat = world.add(kind)
     _begin(world)
     ask(world, [0], tasks, seats=3, together=250)
     truths = [world.models.truth(order.input_bytes) for order in world.users.orders]
