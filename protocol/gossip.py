@@ -24,9 +24,13 @@ def unpack_gossip(data: bytes) -> list[bytes]:
     return read_exactly(data, _read, pack)
 
 
-def message_id(data: bytes) -> bytes:
-    """Name a message by its content, so that a forged copy cannot stand for the true one."""
-    return sha256(data)
+def message_id(topic: str, data: bytes) -> bytes:
+    """Name a message by where and what it says, so that a forged copy cannot stand for it.
+
+    The topic is part of it: else whoever says it first on the wrong one, where it is refused, would
+    keep it from being heard on the right one.
+    """
+    return sha256(topic.encode(), b"\0", data)
 
 
 def _read(reader: Reader) -> list[bytes]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from libp2p.pubsub.mcache import CacheEntry, MessageCache
 from libp2p.pubsub.pb import rpc_pb2
 
-from protocol.ids import sha256
+from protocol.gossip import message_id
 
 
 def content_id(message: rpc_pb2.Message) -> bytes:
-    """Name a message by what it says, so that no envelope can pre-empt or disguise it."""
-    return sha256(message.data)
+    """Name a message by where and what it says, whatever its envelope; it has one topic."""
+    return message_id("\0".join(message.topicIDs), message.data)
 
 
 class Seen:

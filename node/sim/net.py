@@ -59,7 +59,7 @@ class Net:
         self._counts = counts
         self._trace = trace
         self._opened = opened
-        self._messages: dict[bytes, Message] = {}  # by what travels, oldest first
+        self._messages: dict[tuple[Channel, bytes], Message] = {}  # oldest first
         self._serial = 0
 
     def add(self, host: "Host") -> None:
@@ -100,14 +100,14 @@ class Net:
         """Send a message out to the neighbours of a host, or to some of them."""
         now_ms = self._schedule.now_ms
         self._forget(now_ms)
-        message = self._messages.get(data)
+        message = self._messages.get((channel, data))
         if message is None:
             message = Message(
                 self._serial, channel, data, hosts=len(self.hosts), until_ms=now_ms + SEEN_MS
             )
             message.open(self._opened)
             self._serial += 1
-            self._messages[data] = message
+            self._messages[channel, data] = message
         self._counts.published += 1
         self._counts.presences += channel is Channel.PRESENCE
         self._trace.step(now_ms, host.index, "publishes", message.serial, data)
@@ -241,7 +241,7 @@ class Net:
 
     def _forget(self, now_ms: int) -> None:
         while self._messages:
-            data, oldest = next(iter(self._messages.items()))
+            named, oldest = next(iter(self._messages.items()))
             if oldest.until_ms > now_ms:
                 return
-            del self._messages[data]
+            del self._messages[named]

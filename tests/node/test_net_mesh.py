@@ -11,6 +11,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from node.net.limits import NetLimits
 from node.net.mesh import SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
 from node.net.patches import OutboundQueue
+from node.net.seen import content_id
 from node.net.stack import LoyalPeerStore
 from protocol.ids import sha256
 from tests.node.net_hosts import LOG, Station, seed_of
@@ -97,7 +98,7 @@ async def test_iwant__sends_each_message_a_few_times_however_often_it_is_asked(
     message = rpc_pb2.Message(data=bytes(1_000), topicIDs=[LOG])
     router.mcache.put(message)
     queue = catch(station, peer(1))
-    iwant = rpc_pb2.ControlIWant(messageIDs=[sha256(message.data)] * 2_000)
+    iwant = rpc_pb2.ControlIWant(messageIDs=[content_id(message)] * 2_000)
 
     for _ in range(10):
         await router.handle_iwant(iwant, peer(1))

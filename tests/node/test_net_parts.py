@@ -3,10 +3,11 @@
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from libp2p.pubsub.pb import rpc_pb2
 
 from node.net.fairness import FairQueue
 from node.net.penalties import PEERS_MAX, Penalties
-from node.net.seen import Seen
+from node.net.seen import Seen, content_id
 
 
 def test_blame__bans_at_the_last_fault_within_the_window_and_not_before() -> None:
@@ -80,3 +81,14 @@ def test_fair_queue__keeps_the_order_of_each_peer_within_its_bounds(
             assert [i for p, i in taken if p == peer] == [i for p, i in kept if p == peer]
 
     trio.run(drain)
+
+
+def test_content_id__is_another_one_on_another_topic() -> None:
+    """Else whoever says it first where it is refused keeps it from being heard where it belongs."""
+    here, there, again = (
+        content_id(rpc_pb2.Message(data=b"a record", topicIDs=[topic], seqno=seqno))
+        for topic, seqno in (("log", b"1"), ("presence", b"2"), ("log", b"3"))
+    )
+
+    assert here == again
+    assert here != there

@@ -237,7 +237,7 @@ def test_gossip__round_trips(records: list[bytes]) -> None:
     packed = pack_gossip(records)
 
     assert unpack_gossip(packed) == records
-    assert message_id(packed) == sha256(packed)
+    assert message_id("topic", packed) == sha256(b"topic\0", packed)
 
 
 def test_network_id__changes_with_every_parameter() -> None:

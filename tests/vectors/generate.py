@@ -99,7 +99,7 @@ def build() -> dict[str, Any]:
         "commitment": commitment.hex(),
         "created_ms": CREATED_MS,
         "records": records,
-        "gossip": {"raw": gossip.hex(), "id": sha256(gossip).hex()},
+        "gossip": {"raw": gossip.hex(), "topic": "t", "id": sha256(b"t\0" + gossip).hex()},
     }
 
 
