@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from node.core.events import PeerJoined, PresencesHeard, SigningAllowed
+from node.core.events import PresencesHeard, SigningAllowed
 from node.core.sync import Outcome, Session, SyncPlanner
 from node.errors import NetError, PeerFailed, StoreDamaged, StoreError
 from node.exchange import (
@@ -266,7 +266,6 @@ class Sync:
         try:
             if self._loop.outage:  # then nothing may be read either
                 return
-            await self._loop.tell(PeerJoined(peer_id))
             request = pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
             answer = await self._net().ask(peer_id, self._topics.presence_stream, request)
             await self._take_presences(peer_id, answer)

@@ -2,7 +2,7 @@
 
 from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
-from node.core.events import CapabilitiesChanged, Listening, PeerJoined, Room
+from node.core.events import CapabilitiesChanged, Listening, Room
 from node.core.horizons import Horizons
 from node.core.parts import Parts
 from node.core.turn import Turn
@@ -42,10 +42,9 @@ class Announcer:
         self._said_ms = 0
         self.is_behind = False  # then our log is not worth comparing
 
-    def note(self, turn: Turn, event: CapabilitiesChanged | Listening | PeerJoined | Room) -> None:
-        """Take in what changed about us, or who is new, and speak soon."""
-        if not isinstance(event, PeerJoined):
-            self._said = None
+    def note(self, turn: Turn, event: CapabilitiesChanged | Listening | Room) -> None:
+        """Take in what changed about us, and speak soon."""
+        self._said = None
         match event:
             case CapabilitiesChanged(capabilities):
                 self.capabilities = capabilities
@@ -53,8 +52,6 @@ class Announcer:
                 self.addresses = tuple(a for a in addresses if _fits(a))
             case Room(is_full):
                 self.is_behind = is_full
-            case PeerJoined():
-                pass
         self.soon(turn)
 
     def soon(self, turn: Turn) -> None:

@@ -112,13 +112,6 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerJoined:
-    """A peer connected and follows our topics."""
-
-    peer_id: PeerId
-
-
-@dataclass(frozen=True, slots=True)
 class SigningAllowed:
     """This node has seen enough of the network to know that it signs nothing twice."""
 
@@ -149,7 +142,6 @@ Event = (
     | Inferred
     | CapabilitiesChanged
     | Listening
-    | PeerJoined
     | SigningAllowed
     | Room
     | Woke

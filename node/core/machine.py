@@ -21,7 +21,6 @@ from node.core.events import (
     Inferred,
     Listening,
     Now,
-    PeerJoined,
     PresencesHeard,
     Received,
     Room,
@@ -185,7 +184,7 @@ class Machine:
                 self._requests.cancel(turn, event)
             case Started():
                 self._start(turn)
-            case CapabilitiesChanged() | Listening() | PeerJoined() | Room():
+            case CapabilitiesChanged() | Listening() | Room():
                 self._announcer.note(turn, event)
                 if isinstance(event, CapabilitiesChanged):
                     self.worker.serve(turn, event.capabilities)

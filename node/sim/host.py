@@ -8,8 +8,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from consensus import layout
-from consensus.rows import Changes
-from consensus.verdict import State
 from node.core import effects as fx
 from node.core import events as ev
 from node.core.machine import Machine
@@ -30,7 +28,6 @@ from protocol.statements import Capability, Result
 if TYPE_CHECKING:
     from node.sim.world import World
 
-LOADED_MS = 200  # until a model is loaded after a start
 RETRY_MS = 1_000  # between two tries to write again
 ALONE_MS = 10_000  # without a peer for so long, a node may sign
 
@@ -129,7 +126,10 @@ class Host:
         if self.may_sign:
             self.tell(ev.SigningAllowed())
         life = self.life
-        world.schedule.after(LOADED_MS, self._loaded, life)
+        if world.loaded_ms:
+            world.schedule.after(world.loaded_ms, self._loaded, life)
+        else:
+            self._loaded(life)
         world.schedule.after(ALONE_MS, self._sign_alone, life)
         world.net.up(self.index)
 
@@ -192,7 +192,6 @@ class Host:
         self.syncing.came(other, outbound=outbound)
         raws = machine.live_presences(self.now(), most=PRESENCES_MAX)
         self._last_created_ms = machine.outbox.last_created_ms
-        self.tell(ev.PeerJoined(self.world.net.hosts[other].peer_id))
         arrives_ms = self.world.net.carry(self.index, other, sum(map(len, raws)))
         if arrives_ms is not None:
             self.world.schedule.at(arrives_ms, self.world.net.hosts[other].meet, raws, self.index)
@@ -250,7 +249,7 @@ class Host:
         match effect:
             case fx.Append(changes):
                 self.rows.stage(changes)
-                self._note_verdicts(changes)
+                self.world.users.note(self.index, changes)
             case fx.Publish(channel, data):
                 self.publish(channel, data)
             case fx.Journal(entry):
@@ -270,15 +269,6 @@ class Host:
         if word is fx.Word.ACCEPT and self._relaying is not None:
             message, sender = self._relaying
             self.world.net.spread(self, message, skip=sender)
-
-    def _note_verdicts(self, changes: Changes) -> None:
-        users = self.world.users
-        if not users.waits_at(self.index):
-            return
-        for key, value in changes.items():
-            if key[:1] == layout.JUDGED and value is not None:
-                judged = layout.read_judged(value)
-                users.judged(self.index, TaskId(key[1:]), State(judged.state), judged.answer)
 
     def _loaded(self, life: int) -> None:
         if life == self.life and self.machine is not None:

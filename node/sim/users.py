@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consensus import layout
 from consensus.log import find_task
+from consensus.rows import Changes
 from consensus.verdict import State
 from node.core.effects import Refuse
 from node.core.events import Submit, Token
@@ -90,7 +92,16 @@ class Users:
         """Answer whether somebody waits for a verdict at a node."""
         return self._at.get(host, 0) > 0
 
-    def judged(self, host: int, task_id: TaskId, state: State, answer: bytes) -> None:
+    def note(self, host: int, changes: Changes) -> None:
+        """Look for verdicts among the rows that a host writes."""
+        if not self.waits_at(host):
+            return
+        for key, value in changes.items():
+            if key[:1] == layout.JUDGED and value is not None:
+                judged = layout.read_judged(value)
+                self._judged(host, TaskId(key[1:]), State(judged.state), judged.answer)
+
+    def _judged(self, host: int, task_id: TaskId, state: State, answer: bytes) -> None:
         """Note that a node's log came to a verdict on a task."""
         order = self.by_task.get(task_id) or self._tried_again(host, task_id)
         if order is None or order.host != host:

@@ -19,6 +19,7 @@ from protocol.reconcile_items import PackedItems
 from protocol.statements import Capability
 
 LOOK_MS = 500  # at least so often a host is asked whether it waits for something
+LOADED_MS = 200  # from the start of a host until its model is loaded; 0: before it meets others
 START_MS = 1_000  # hosts that start together do so within this
 
 H = TypeVar("H", bound=Host)
@@ -34,6 +35,7 @@ class World:
         copies: Logs as they are compared, by what they add up to.
         keeps_undo: Whether power may be cut.
         look_ms: See `LOOK_MS`; more for thousands of hosts.
+        loaded_ms: See `LOADED_MS`.
         blamed: Who was found at fault by whom, and why.
     """
 
@@ -44,6 +46,7 @@ class World:
         settings: Settings | None = None,
         keeps_undo: bool = False,
         look_ms: int = LOOK_MS,
+        loaded_ms: int = LOADED_MS,
         wrong_ppm: int = 0,
         run_jitter_ms: int = 0,
     ) -> None:
@@ -51,6 +54,7 @@ class World:
         self.settings = settings or Settings()
         self.keeps_undo = keeps_undo
         self.look_ms = look_ms
+        self.loaded_ms = loaded_ms
         self.network = network_of(
             NetworkParams(genesis=sha256(b"simulated", str(seed).encode())[:16], name="simulated")
         )

@@ -8,7 +8,7 @@ import trio
 
 from node.clock import Clock
 from node.core.effects import Channel
-from node.core.events import Now, PeerJoined, Received, Submit, Token, Via
+from node.core.events import Listening, Now, Received, Submit, Token, Via
 from node.core.machine import Machine
 from node.errors import RequestRefused, SignedElsewhere, StoreError
 from node.store.level import LevelLog
@@ -184,7 +184,7 @@ async def test_presences_of_a_remade_machine__are_later_than_those_before_it(
 
     async with trio.open_nursery() as nursery:
         await running(disk, nursery)
-        await disk.loop.tell(PeerJoined(PEER))
+        await disk.loop.tell(Listening(("/ip4/127.0.0.1/tcp/1",)))
         await until(lambda: len(dates()) > 1)  # the last one is later than the journal's last
         before = len(dates())
         back_ms = 262_000

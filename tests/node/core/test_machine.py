@@ -10,7 +10,6 @@ from node.core.effects import Channel, Effect, Halt, Journal, Publish
 from node.core.events import (
     CapabilitiesChanged,
     Listening,
-    PeerJoined,
     PresencesHeard,
     Received,
     SigningAllowed,
@@ -231,7 +230,6 @@ def test_soon__speaks_at_once_but_not_more_often_than_the_gap() -> None:
 
     world.tell("me", CapabilitiesChanged(()))
     world.tell("me", Listening(("/ip4/127.0.0.1/tcp/1",)))
-    world.tell("me", PeerJoined(PeerId("a peer")))
     at_once = presences_of(world)[before:]
     world.run(999)
     within = presences_of(world)[before:]
