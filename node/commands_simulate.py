@@ -42,6 +42,9 @@ GARBAGE_MAX = 100_000  # objects between two collections; the default costs a fi
 @click.option("--run-jitter", type=int, default=0, help="How much longer it may take, in ms.")
 @click.option("--gap", type=int, default=500, show_default=True, help="Between bursts, in ms.")
 @click.option("--burst", type=int, default=1, show_default=True, help="Tasks asked at one moment.")
+@click.option(
+    "--start", type=int, default=1_000, show_default=True, help="All start within so many ms."
+)
 @click.option("--look", type=int, default=500, show_default=True, help="Node asks itself, in ms.")
 @click.option("--storm", is_flag=True, help="Cuts, crashes, full disks and wrong clocks meanwhile.")
 @click.option("--profiles/--no-profiles", default=True, help="Whether nodes say their names.")
@@ -70,6 +73,7 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
             positive_ppm=read_percent("positive", asked.pop("positive")),
             run_jitter_ms=asked.pop("run_jitter"),
             gap_ms=asked.pop("gap"),
+            start_ms=asked.pop("start"),
             look_ms=asked.pop("look"),
             has_storm=asked.pop("storm"),
             has_profiles=asked.pop("profiles"),

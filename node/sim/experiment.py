@@ -75,7 +75,7 @@ class _Experiment:
         """Start everybody, and wait until all who are honest know who is there."""
         world = self._world
         keys = len(world.index_of)
-        world.boot()
+        world.boot(within_ms=self._options.start_ms)
         everybody_ms = keys * 1_000 // world.settings.presence_nodes_per_s
         for _ in self._seconds("meet", WARM_UP_MS + everybody_ms):
             known = self._samples[-1].known_min

@@ -49,6 +49,7 @@ LIMITS: Mapping[str, Limit] = {
     "run_jitter_ms": Limit("run-jitter", 0, 600_000),
     "gap_ms": Limit("gap", 0, 3_600_000),
     "burst": Limit("burst", 1, 10_000),
+    "start_ms": Limit("start", 1, 3_600_000),
     "look_ms": Limit("look", 50, 60_000),
 }
 
@@ -75,6 +76,7 @@ class Options:
         run_jitter_ms: How much longer it may take.
         gap_ms: Between two bursts of tasks.
         burst: Tasks asked at one moment.
+        start_ms: All nodes start within this.
         look_ms: How often a node is asked whether it waits for something.
         has_profiles: Whether nodes say by which name they go.
         has_storm: Whether the network falls apart and nodes crash while tasks are asked.
@@ -97,6 +99,7 @@ class Options:
     run_jitter_ms: int = 0
     gap_ms: int = 500
     burst: int = 1
+    start_ms: int = 1_000
     look_ms: int = 500
     has_profiles: bool = True
     has_storm: bool = False
