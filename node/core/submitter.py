@@ -36,7 +36,7 @@ class OwnTask:
         task: What was asked.
         since_ms: When the commit window began.
         listed: The workers it was ranked to, frozen once it holds `seats` keys.
-        excluded: Jurors of earlier attempts that never opened.
+        excluded: Jurors of earlier attempts that have not opened.
         commits: The first commitment seen of each worker.
         seated_ms: When its jury was signed; None before.
         is_split: Whether its jury was of two minds when we last looked.
@@ -64,6 +64,7 @@ class Submitter:
         self._alarms = parts.alarms
         self._dice = parts.dice
         self._tasks: dict[TaskId, OwnTask] = {}
+        self._attempts: dict[TaskId, TaskId] = {}  # an earlier one -> the one that goes on
         self.is_behind = False  # then answers may be opened that we do not store
 
     def find(self, task_id: TaskId) -> OwnTask | None:
@@ -99,6 +100,9 @@ class Submitter:
         if juries_of(turn.rows, task_id, self._me):
             own.seated_ms = turn.now.ms
         self._tasks[task_id] = own
+        for earlier in chain_of(turn.rows, task_id) if task.retry_of else ():
+            if earlier != task_id:
+                self._attempts[earlier] = task_id
         if commits_of(turn.rows, task_id, limit=1):
             for worker in own.listed:  # whoever piles up commits cannot hide theirs from us
                 commitment = find_commit(turn.rows, task_id, worker)
@@ -143,6 +147,8 @@ class Submitter:
         """Do what the moment asks of one task: seat it, settle it, or try again."""
         own = self._tasks.get(task_id)
         if own is None:
+            if task_id in self._attempts:
+                self._readmit(turn, self._tasks[self._attempts[task_id]])
             return
         if own.seated_ms is None:
             self._seat(turn, own)
@@ -278,9 +284,24 @@ class Submitter:
                 absent |= _absent(verdict)
         return frozenset(absent)
 
+    def _readmit(self, turn: Turn, own: OwnTask) -> None:
+        """Take jurors of earlier attempts in again that have opened after all."""
+        absent = self._absentees(turn, own.task_id)
+        cured = sorted(own.excluded - absent)
+        if not cured:
+            return
+        own.excluded = absent
+        for worker in cured:
+            commitment = find_commit(turn.rows, own.task_id, worker)
+            if commitment is not None and own.seated_ms is None:
+                self._note_commit(own, worker, commitment)
+        self.consider(turn, own.task_id)
+
     def forget(self, task_id: TaskId) -> None:
         """Care for a task no longer."""
-        self._tasks.pop(task_id, None)
+        own = self._tasks.pop(task_id, None)
+        if own is not None and own.task.retry_of:
+            self._attempts = {e: later for e, later in self._attempts.items() if later != task_id}
         self._alarms.clear(Alarm(ROLE, task_id))
 
 
