@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 import consensus.incremental
+from consensus import jury_join
 from consensus.layout import KeptJury
 from node.core.effects import Effect, Publish
 from node.core.outbox import Draftee
@@ -49,7 +50,7 @@ def let_the_first_jury_win(patch: pytest.MonkeyPatch) -> None:
 
 def refuse_a_third_jury(patch: pytest.MonkeyPatch) -> None:
     """Keep the two juries that came first, even if a third is smaller."""
-    right = consensus.incremental.join
+    right = jury_join.join
 
     def join(kept: Sequence[KeptJury], new: KeptJury) -> list[KeptJury]:
         is_third = len(kept) == 2 and new.digest not in [jury.digest for jury in kept]
