@@ -16,7 +16,7 @@ from pathlib import Path
 
 from node.sim.cast_cheats import Equivocator
 from node.sim.counts import Counts
-from node.sim.dice import Dice
+from node.sim.dice import PPM, Dice
 from node.sim.oracle import are_equal, is_settled, problems
 from node.sim.settled import count_states, unsettled
 from node.sim.storm import Exposed, Storm
@@ -183,8 +183,12 @@ def _ask(world: World, host: int, asked: bytes, seats: int) -> None:
 
 
 def _wait(world: World, most_ms: int, *, settled: bool) -> None:
-    """Let time pass until all is settled, or logs are equal as well; no longer than a bound."""
-    until_ms = world.schedule.now_ms + most_ms
+    """Let time pass until all is settled, or logs are equal as well; no longer than a bound.
+
+    The bound is told by the slowest clock there is, since every wait of its host is.
+    """
+    slowest_ppm = min(PPM, *(host.clock.rate_ppm for host in world.hosts))
+    until_ms = world.schedule.now_ms + most_ms * PPM // slowest_ppm
     honest = [host for host in world.hosts if host.is_honest]
     while world.schedule.now_ms < until_ms:
         if not unsettled(world) and (settled or are_equal(honest)):

@@ -19,6 +19,8 @@ CLOCKS = {
     "twice as fast": Weather(minutes=3, drift_ppm=TWICE, jump_every_ms=10_000),
     "jumping all the time": Weather(minutes=3, offset_ms=1_000, jump_every_ms=200),
 }
+# A minute by the slowest clock.
+HEALED_WITHIN_MS = dict.fromkeys(CLOCKS, 60_000) | {"twice as fast": 120_000}
 
 
 @pytest.mark.parametrize("seed", seeds(100, usual=3))
@@ -59,7 +61,7 @@ def test_clocks__that_are_wrong_break_no_promise_and_blame_nobody(clocks: str, s
 
     assert trial.problems == (), trial.report()
     assert trial.counts.sometimes["a clock jumped"] >= 10
-    assert trial.healed_ms <= 60_000, trial.report()
+    assert trial.healed_ms <= HEALED_WITHIN_MS[clocks], trial.report()
 
 
 @pytest.mark.parametrize("seed", seeds(20, usual=2))
