@@ -81,13 +81,14 @@ def simulate(*, plot: str | None, as_json: bool, **asked: Any) -> None:
     except BadOption as error:
         raise UsageError(str(error)) from error
     picture = None if plot is None else _picture(plot)
-    began_s = time.monotonic()
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
     gc.disable()  # a world is one large knot: looking through it for loose ends costs a sixth
     try:
         report = run(options, Teller(options) if sys.stderr.isatty() else None)
     finally:
         gc.enable()
-    document = {**report.document(), **_run(time.monotonic() - began_s, report.events)}
+    wall_s, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+    document = {**report.document(), **_run(wall_s, cpu_s, report.events)}
     print_json(document) if as_json else _show(document)
     if picture is not None:
         _draw(document, picture)
@@ -154,7 +155,7 @@ def _draw(document: dict[str, Any], picture: Path) -> None:
         raise UsageError(f"--plot {str(picture)!r}: {error.strerror}") from error
 
 
-def _run(wall_s: float, events: int) -> dict[str, Any]:
+def _run(wall_s: float, cpu_s: float, events: int) -> dict[str, Any]:
     """Say what ran, where, and how fast: what another run with this seed may differ in."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -167,6 +168,7 @@ def _run(wall_s: float, events: int) -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         "wall_s": round(wall_s, 3),
+        "cpu_s": round(cpu_s, 3),
         "events_per_s": round(events / max(wall_s, 0.001)),
         "memory_bytes_max": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }

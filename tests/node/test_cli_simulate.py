@@ -67,6 +67,7 @@ def test_simulate__prints_one_document() -> None:
         "commit": str,
         "python": str,
         "wall_s": float,
+        "cpu_s": float,
         "events_per_s": int,
         "memory_bytes_max": int,
     }
