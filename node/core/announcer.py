@@ -82,7 +82,7 @@ class Announcer:
         not make the network hear of it twenty times.
         """
         said = self._said
-        is_young = turn.now.ms - self._said_ms < self._settings.presence_min_gap_ms
+        is_young = turn.now.ms - self._said_ms <= self._settings.presence_min_gap_ms
         if said is None or not is_young:
             ttl_ms = min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
             said = self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
