@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from consensus import layout
 from node.core import effects as fx
 from node.core.worker import RUNS_PER_JOB_MAX
 from node.sim.dice import PPM, Dice
@@ -44,7 +45,7 @@ class Exposed(Host):
         """Take a message from a neighbour; note whether it was of the future, and not relayed."""
         is_early = self._is_early(message)
         super().hear(message, sender)
-        if is_early and self.machine is not None:
+        if is_early and self._has(message):
             self.world.counts.saw("a record of the future was stored")
 
     def _is_early(self, message: Message) -> bool:
@@ -52,7 +53,10 @@ class Exposed(Host):
             return False
         record = message.records[0]
         wall_ms = self.now().wall_ms + self.settings.clock_skew_ms
-        return record.created_ms > wall_ms and self.rows.get(b"r" + record.record_id) is None
+        return record.created_ms > wall_ms and not self._has(message)
+
+    def _has(self, message: Message) -> bool:
+        return self.rows.get(layout.RECORD + message.record_ids[0]) is not None
 
 
 class Storm:

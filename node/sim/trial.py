@@ -40,6 +40,7 @@ SOMETIMES = (
     "a crash while starting",
     "a cut of power took rows",
     "a full disk stopped a write",
+    "a jury in several records",
     "a message came twice",
     "a model run failed",
     "a process was stopped for a while",
@@ -50,6 +51,7 @@ SOMETIMES = (
     "a task was tried again",
     "a task was void",
     "an answer was opened late",
+    "links were clogged",
     "sync repaired a gap",
 )
 
