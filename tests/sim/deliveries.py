@@ -42,8 +42,9 @@ def waits_ms(world: World, *, since_ms: int = 0) -> list[int]:
     return sorted(waits)
 
 
-def lacking(world: World, *, since_ms: int = 0) -> int:
-    """Return how many records of a span are missing, over all hosts."""
+def lacking(world: World, *, since_ms: int = 0, until_ms: int | None = None) -> int:
+    """Return how many records of a span are missing, over all hosts; up to now by default."""
+    until_ms = world.schedule.now_ms if until_ms is None else until_ms
     times: dict[bytes, int] = {}
     for host in world.hosts:
         assert isinstance(host, Timed)
@@ -52,7 +53,7 @@ def lacking(world: World, *, since_ms: int = 0) -> int:
     return sum(
         host.rows.get(layout.RECORD + record_id) is None
         for record_id, at_ms in times.items()
-        if at_ms >= since_ms
+        if since_ms <= at_ms <= until_ms
         for host in world.hosts
     )
 
