@@ -42,7 +42,7 @@ TOLD_SECONDS = 1.0  # between two lines of progress
 @click.option("--gap", type=int, default=500, show_default=True, help="Between bursts, in ms.")
 @click.option("--burst", type=int, default=1, show_default=True, help="Tasks asked at one moment.")
 @click.option(
-    "--start", type=int, default=1_000, show_default=True, help="All start within so many ms."
+    "--start", type=int, default=1, show_default=True, help="All start within so many ms."
 )
 @click.option("--look", type=int, default=500, show_default=True, help="Node asks itself, in ms.")
 @click.option("--storm", is_flag=True, help="Cuts, crashes, full disks and wrong clocks meanwhile.")

@@ -99,7 +99,7 @@ class Options:
     run_jitter_ms: int = 0
     gap_ms: int = 500
     burst: int = 1
-    start_ms: int = 1_000
+    start_ms: int = 1
     look_ms: int = 500
     has_profiles: bool = True
     has_storm: bool = False
