@@ -15,6 +15,7 @@ from protocol.schema import sorted_capabilities
 from protocol.statements import Capability, Presence
 
 TTL_INTERVALS = 3
+SETTLED_MS = 2_000  # a guess: nodes that start together have met by then
 HORIZON_AGE_MS = 60_000  # younger records are still on their way
 HORIZON_STEP_MS = 60_000  # so that many presences tell of the same moment
 
@@ -38,6 +39,8 @@ class Announcer:
         self._outbox = parts.outbox
         self._alarms = parts.alarms
         self._last_ms: int | None = None
+        self._next_ms: int | None = None
+        self._repeat_ms: int | None = None  # None before the first peer
         self._said: Verified | None = None
         self._said_ms = 0
         self.is_behind = False  # then our log is not worth comparing
@@ -59,7 +62,18 @@ class Announcer:
         at_ms = turn.now.ms
         if self._last_ms is not None:
             at_ms = max(at_ms, self._last_ms + self._settings.presence_min_gap_ms)
-        self._alarms.set(PRESENCE, at_ms)
+        self._set(at_ms)
+
+    def met(self, turn: Turn) -> None:
+        """Note a peer; some time after the first of them, say once more who we are.
+
+        What nodes that start together learn from each other while they connect is told by each to
+        whom it meets later, but not to those it has met: a few of it is passed on, the rest is not.
+        """
+        if self._repeat_ms is None:
+            self._repeat_ms = turn.now.ms + SETTLED_MS
+            if self._next_ms is None or self._next_ms > self._repeat_ms:
+                self._set(self._repeat_ms)
 
     def speak(self, turn: Turn, *, load: int, state_digest: Digest) -> None:
         """Publish our presence, and set the alarm for the next."""
@@ -67,7 +81,10 @@ class Announcer:
         record = self.sign(turn, load=load, state_digest=state_digest)
         turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
         self._last_ms = turn.now.ms
-        self._alarms.set(PRESENCE, turn.now.ms + interval_ms)
+        next_ms = turn.now.ms + interval_ms
+        if self._repeat_ms is not None and self._repeat_ms > turn.now.ms:
+            next_ms = min(next_ms, self._repeat_ms)
+        self._set(next_ms)
 
     def leave(self, turn: Turn, *, state_digest: Digest) -> None:
         """Say that we are gone."""
@@ -88,6 +105,10 @@ class Announcer:
             said = self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
             self._said, self._said_ms = said, turn.now.ms
         return said
+
+    def _set(self, at_ms: int) -> None:
+        self._next_ms = at_ms
+        self._alarms.set(PRESENCE, at_ms)
 
     def _interval_ms(self, turn: Turn) -> int:
         nodes = self._presences.count_live(turn.now.ms) + 1

@@ -303,6 +303,8 @@ class Machine:
                 relayed += 1
         if event.token is not None:
             turn.effects.append(Relayed(event.token, word))
+        else:
+            self._announcer.met(turn)
 
     def _differs(self, turn: Turn, record: Verified) -> bool:
         """Answer whether an author's log up to its horizon was not ours."""

@@ -6,6 +6,7 @@ import pytest
 
 from consensus.log import find_profile
 from consensus.verdict import State
+from node.core.announcer import SETTLED_MS
 from node.core.effects import Channel, Effect, Halt, Journal, Publish
 from node.core.events import (
     CapabilitiesChanged,
@@ -302,3 +303,21 @@ def test_live_presences__signs_once_for_many_peers_that_come_at_once() -> None:
 
     assert first == again
     assert len({first, changed, later}) == 3
+
+
+def test_met__says_once_more_who_we_are_after_the_first_peer_only() -> None:
+    world = World("me")
+    world.start()
+    world.run(3_000)
+    said = len(presences_of(world))
+
+    world.tell("me", PresencesHeard((a_record("an", a_presence()),), PeerId("an")))
+    world.run(SETTLED_MS - 1)
+    before = len(presences_of(world))
+    world.run(1)
+    after = len(presences_of(world))
+    world.tell("me", PresencesHeard((a_record("bo", a_presence()),), PeerId("bo")))
+    world.run(SETTLED_MS)
+
+    assert (before, after) == (said, said + 1)
+    assert len(presences_of(world)) == said + 1
