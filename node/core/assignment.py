@@ -16,6 +16,7 @@ from protocol.ids import PublicKey, TaskId, sha256
 MISSES_MAX = 3
 WINDOWS_MAX = 4
 LISTED_COMMITS_PER_SEAT_MAX = 4
+DOUBLINGS_MAX = 32  # more keys than there are
 # An order is ranked again when a window ends, and by every node of a simulated network. It takes
 # 8 bytes a worker: with 4,096 of them this is 32 MB.
 TASKS_REMEMBERED_MAX = 1_024
@@ -74,10 +75,19 @@ def delay_ms(rank: int, *, seats: int, step_ms: int) -> int:
     return step_ms * (rank // seats).bit_length()
 
 
+def due_count(elapsed_ms: int, *, seats: int, step_ms: int) -> int:
+    """Return how many ranks, from the first, have waited long enough after so much time.
+
+    >>> [due_count(ms, seats=3, step_ms=2000) for ms in (0, 1999, 2000, 4000, 6000)]
+    [3, 3, 6, 12, 24]
+    """
+    return seats << min(elapsed_ms // step_ms, DOUBLINGS_MAX)
+
+
 def may_start(
     *,
     before: Sequence[PublicKey],
-    everyone: Sequence[PublicKey],
+    due: Sequence[PublicKey],
     committed: set[PublicKey],
     seats: int,
     windows: int,
@@ -86,7 +96,8 @@ def may_start(
 
     Args:
         before: The keys ranked before it.
-        everyone: The whole ranking, itself included.
+        due: The keys whose turn has come, itself included. Commits of others do not count: keys
+            that answer at once would keep every stand-by away, and be seated in its place.
         committed: Who has committed.
         seats: Seats asked for.
         windows: Commit windows elapsed since first sight.
@@ -94,5 +105,5 @@ def may_start(
     rounds = min(1 + windows, WINDOWS_MAX)
     if len(committed.intersection(before)) >= seats * rounds:
         return False
-    listed = len(committed.intersection(everyone))
+    listed = len(committed.intersection(due))
     return listed < LISTED_COMMITS_PER_SEAT_MAX * seats

@@ -5,7 +5,7 @@ from collections import deque
 from consensus.log import commits_of, find_task, juries_of, undecided
 from consensus.verdict import SubmittedTask
 from node.core.alarms import Alarm
-from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, may_start, ranked
+from node.core.assignment import MISSES_MAX, WINDOWS_MAX, delay_ms, due_count, may_start, ranked
 from node.core.effects import Infer
 from node.core.jobs import Job, Jobs, Stage
 from node.core.outbox import Draftee
@@ -169,9 +169,10 @@ class Worker:
             self._alarms.set(Alarm(ROLE, task_id), start_ms)
             return
         windows = (now_ms - job.first_ms) // settings.commit_window_ms
+        due = due_count(now_ms - job.first_ms, seats=job.seats, step_ms=settings.step_ms)
         needed = may_start(
             before=ranking[:rank],
-            everyone=ranking,
+            due=ranking[:due],
             committed=job.committed,
             seats=job.seats,
             windows=windows,

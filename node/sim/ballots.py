@@ -10,7 +10,7 @@ from consensus import layout
 from consensus.contributions import Mark
 from consensus.log import find_task
 from consensus.verdict import State, quorum_of
-from node.core.assignment import ranked
+from node.core.assignment import delay_ms, ranked
 from node.core.settings import Settings
 from node.sim.cast_keys import KeyHolder
 from node.sim.cast_sybils import Copycat, Crowd, CrowdOfLiars, HastySybils, SilentSybils
@@ -241,14 +241,40 @@ def captured(world: World, keys: Sequence[PublicKey]) -> int:
 
 def seated_out_of_turn(world: World) -> int:
     """Return how many tasks have other jurors than the first in the ranking of all workers."""
-    workers = dict.fromkeys(
-        key
-        for key, index in world.index_of.items()
-        if _works(world.hosts[index], key) and index != 0
-    )
+    workers = _workers(world)
     return sum(
         sorted(ranked(task_id, workers)[: len(jurors)]) != jurors
         for task_id, jurors, _ in juries(world)
+    )
+
+
+def seated_too_late(world: World, *, without: Sequence[PublicKey]) -> int:
+    """Return how many first juries have a juror whose turn came after enough others'.
+
+    Args:
+        world: What happened.
+        without: Workers that did not answer; everybody else is expected to, in its turn.
+    """
+    workers, gone = _workers(world), dict.fromkeys(without)
+    rows, found = world.hosts[0].rows, 0
+    for task_id, jurors, _ in juries(world):
+        submitted = find_task(rows, task_id)
+        if submitted is None or submitted.task.attempt > 0:
+            continue
+        order, seats = ranked(task_id, workers), submitted.task.seats
+        answering = [rank for rank, worker in enumerate(order) if worker not in gone]
+        last = max(order.index(juror) for juror in jurors)
+        found += delay_ms(last, seats=seats, step_ms=1) > delay_ms(
+            answering[seats - 1], seats=seats, step_ms=1
+        )
+    return found
+
+
+def _workers(world: World) -> dict[PublicKey, None]:
+    return dict.fromkeys(
+        key
+        for key, index in world.index_of.items()
+        if index != 0 and _works(world.hosts[index], key)
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 from node.core.assignment import delay_ms
 from node.core.settings import Settings
 from node.sim import ballots
-from node.sim.cast_sybils import CAST, Copycat, Crowd
+from node.sim.cast_sybils import CAST, Copycat, Crowd, HastySybils
 from node.sim.host import Host
+from node.sim.models import CAPABILITY
 from node.sim.odds import PPM, error_ppm
 from node.sim.oracle import problems
 from node.sim.verdicts import outcomes, tally
@@ -79,6 +80,26 @@ def test_hasty_keys__sit_where_it_is_their_turn_and_nowhere_else(seed: int) -> N
 
     assert hasty.seats > 0
     assert ballots.seated_out_of_turn(world) == 0
+
+
+@pytest.mark.parametrize("seed", seeds(50, usual=1))
+def test_hasty_keys__do_not_keep_stand_bys_away(seed: int) -> None:
+    """However many answer at once: a seat falls to a group whose turn it was, and to no later."""
+    world = World(seed)
+    for _ in range(16):
+        world.add(Host, capabilities=() if world.hosts == [] else (CAPABILITY,))
+    world.add(HastySybils).hold(12)
+    world.wire(6)
+    world.boot()
+    world.run(ballots.WARM_UP_MS)
+    dead = world.hosts[1:6]
+    for host in dead:
+        host.crash()
+
+    ballots.ask(world, [0], 40, seats=3, together=40)
+
+    assert outcomes(world).final == 40
+    assert ballots.seated_too_late(world, without=[host.key for host in dead]) == 0
 
 
 @pytest.mark.parametrize("seed", seeds(50, usual=1))

@@ -10,6 +10,7 @@ from node.core.assignment import (
     WORKERS_REMEMBERED_MAX,
     _known_order,
     delay_ms,
+    due_count,
     may_start,
     ranked,
 )
@@ -112,7 +113,7 @@ def test_may_start__asks_more_workers_with_every_window(
 
     needed = may_start(
         before=before,
-        everyone=KEYS,
+        due=KEYS,
         committed=set(before[:committed]),
         seats=3,
         windows=windows,
@@ -127,7 +128,7 @@ def test_may_start__counts_all_listed_commits_towards_four_times_the_seats(
 ) -> None:
     committed = set(KEYS[10 : 10 + behind])
 
-    needed = may_start(before=KEYS[:9], everyone=KEYS, committed=committed, seats=3, windows=0)
+    needed = may_start(before=KEYS[:9], due=KEYS, committed=committed, seats=3, windows=0)
 
     assert needed is expected
 
@@ -135,6 +136,14 @@ def test_may_start__counts_all_listed_commits_towards_four_times_the_seats(
 def test_may_start__ignores_commits_of_keys_it_does_not_rank() -> None:
     strangers = set(KEYS[5:])
 
-    needed = may_start(before=KEYS[:4], everyone=KEYS[:5], committed=strangers, seats=1, windows=0)
+    needed = may_start(before=KEYS[:4], due=KEYS[:5], committed=strangers, seats=1, windows=0)
 
     assert needed
+
+
+@given(st.integers(0, 60_000), st.sampled_from([1, 3, 5, 7]))
+def test_due_count__counts_the_ranks_whose_delay_has_passed(elapsed_ms: int, seats: int) -> None:
+    count = due_count(elapsed_ms, seats=seats, step_ms=2_000)
+
+    assert delay_ms(count - 1, seats=seats, step_ms=2_000) <= elapsed_ms
+    assert delay_ms(count, seats=seats, step_ms=2_000) > elapsed_ms
