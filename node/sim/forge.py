@@ -1,5 +1,6 @@
 """Hosts that sign what no honest machine would: any statement, of any date, by any key."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -118,7 +119,7 @@ class Forger(Host):
         return Seat(self.another_key(name).public_key, Commitment(self.dice.bytes(32)))
 
 
-class Restless(Forger):
+class Restless(Forger, ABC):
     """A forger that does something again and again.
 
     Attributes:
@@ -147,9 +148,9 @@ class Restless(Forger):
             self.is_busy = True
             self.begun()
 
+    @abstractmethod
     def act(self) -> None:
         """Do one thing."""
-        raise NotImplementedError
 
     def _go_on(self, life: int) -> None:
         if life != self.life or not self.is_busy:

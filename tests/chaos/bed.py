@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.chaos.shapes import Pairs, Shape, between
+from node.sim.shapes import between
+from tests.chaos.shapes import Pairs, Shape
 from tests.chaos.wires import Plug, Wires, inside
 from tests.loopback.nodes import ROOT, RealNode, Street, environment, until, wait_capable
 

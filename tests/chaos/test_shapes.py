@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chaos.shapes import Pairs, bridge, halves, isolate_one, majority_ring
+from node.sim.shapes import bridge, halves, isolate_one, majority_ring
+from tests.chaos.shapes import Pairs
 
 pytestmark = [pytest.mark.chaos, pytest.mark.chaos_ci]
 
