@@ -91,7 +91,6 @@ class Host:
         self.life = 0  # what an earlier life ordered is not delivered
         self.began_ms = 0
         self.may_sign = True
-        self.wants_up = False
         self._presences: Presences | None = None  # kept while the disk refuses
         self._last_created_ms = 0
         self._relaying: tuple[Message, int] | None = None
@@ -114,7 +113,6 @@ class Host:
         """Start from the disk: the journal decides what was said."""
         if self.is_up or self.halted:
             return
-        self.wants_up = True
         world = self.world
         if unjournaled(self.rows, self.journal, world.network):
             self._halt("its log holds words of its key that its journal does not know")
@@ -145,7 +143,6 @@ class Host:
     def leave(self) -> None:
         """End in order: say goodbye first."""
         self.tell(ev.Stopping())
-        self.wants_up = False
         self._end()
 
     def tell(self, event: ev.Event) -> None:
@@ -316,7 +313,6 @@ class Host:
 
     def _halt(self, reason: str) -> None:
         self.halted = reason
-        self.wants_up = False
         self.world.trace.step(self.world.schedule.now_ms, self.index, "halts")
         self._end()
 

@@ -30,7 +30,6 @@ class Order:
         seats: How many jurors.
         asked_ms: When it was first asked.
         task_id: What it became; None until the node says that it cannot be lost.
-        accepted_ms: When it said so.
         refused: Why it never will.
         last_id: The last attempt at it.
         state: How far the user's node sees that attempt.
@@ -44,7 +43,6 @@ class Order:
     seats: int
     asked_ms: int
     task_id: TaskId | None = None
-    accepted_ms: int | None = None
     refused: str = ""
     last_id: TaskId | None = None
     state: State = State.OPEN
@@ -78,7 +76,6 @@ class Users:
         if order is None or order.task_id is not None:
             return
         order.task_id = order.last_id = task_id
-        order.accepted_ms = self._world.schedule.now_ms
         self.by_task[task_id] = order
 
     def refused(self, refusal: Refuse) -> None:

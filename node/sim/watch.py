@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from node.sim.world import World
 
 
-class Violation(AssertionError):
-    """A promise was broken; the message says which, by whom, and when."""
-
-
 class Watch:
     """Looks at everything that leaves an honest host.
 
