@@ -20,6 +20,19 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """One model an operator named.
+
+    Attributes:
+        task_type: What runs it; None for every type that has none of its own.
+        reference: A directory or a hub id.
+    """
+
+    task_type: str | None
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A node's choices.
 
@@ -34,7 +47,7 @@ class Config:
         announce: Multiaddrs to be known by; empty to find out.
         rpc_port: Where the local user is served; None for the default, which may give way.
         task_types: What it runs, the default type first.
-        model: A directory or a hub id; None for the embedded model.
+        models: The models it runs, instead of the embedded one.
         seats: Seats of a task whose user names none.
         disk_limit_bytes: How large the log may grow; None for no limit.
     """
@@ -49,7 +62,7 @@ class Config:
     announce: tuple[str, ...]
     rpc_port: int | None
     task_types: tuple[str, ...]
-    model: str | None
+    models: tuple[ModelChoice, ...]
     seats: int
     disk_limit_bytes: int | None
 
@@ -109,6 +122,29 @@ def check_key_file(key_file: Path | None) -> Path | None:
     if key_file is not None and not key_file.parent.is_dir():
         raise UsageError(f"--key {key_file}: there is no folder {key_file.parent}")
     return key_file
+
+
+def check_models(values: tuple[str, ...]) -> tuple[ModelChoice, ...]:
+    """Read `TYPE=DIR|HUB_ID`, or a model alone; a path that holds `=` begins with `.`, `/` or `~`.
+
+    Raises:
+        UsageError: A part is missing, or there are two models for one type.
+    """
+    choices: list[ModelChoice] = []
+    for value in values:
+        name, equals, reference = value.partition("=")
+        alone = not equals or value.startswith((".", "/", "~"))
+        choice = ModelChoice(None, value) if alone else ModelChoice(name, reference)
+        if choice.task_type == "" or not choice.reference:
+            raise UsageError(f"--model {value!r}: write it as TYPE=DIR or TYPE=HUB_ID")
+        for other in choices:
+            if other.task_type == choice.task_type:
+                whose = choice.task_type or "every other task type"
+                raise UsageError(
+                    f"--model: two for {whose}, {other.reference} and {choice.reference}"
+                )
+        choices.append(choice)
+    return tuple(choices)
 
 
 def check_rpc_port(port: int | None) -> int | None:

@@ -122,7 +122,7 @@ class _Node:
         self._clock = Clock()
         self._inference = InferenceService(
             task_types=work.task_types,
-            model_dir=work.model_dir,
+            model_dirs=work.model_dirs,
             limits=InferenceLimits(
                 input_bytes_max=network.params.input_bytes_max,
                 answer_bytes_max=network.params.answer_bytes_max,

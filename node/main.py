@@ -99,7 +99,14 @@ class Program(click.Group):
     metavar="NAME",
     help="What this node runs, the default type first; repeatable.  [default: sentiment, echo]",
 )
-@click.option("--model", metavar="DIR|HUB_ID", help="Classifier to run.  [default: embedded]")
+@click.option(
+    "--model",
+    "models",
+    envvar="AIMARKET_MODEL",
+    multiple=True,
+    metavar="[TYPE=]DIR|HUB_ID",
+    help="Model of a task type, or of all that have none; repeatable.  [sentiment: embedded]",
+)
 @click.option("--seats", type=int, default=3, show_default=True, help="Default jurors of a task.")
 @click.option(
     "--disk-limit",
@@ -130,7 +137,7 @@ def main(
     announce: tuple[str, ...],
     rpc_port: int | None,
     task_types: tuple[str, ...],
-    model: str | None,
+    models: tuple[str, ...],
     seats: int,
     disk_limit_mib: int | None,
     log_level: str,
@@ -149,6 +156,7 @@ def main(
         check_bootstrap,
         check_disk_limit,
         check_listen,
+        check_models,
         check_rpc_port,
         check_seats,
     )
@@ -165,7 +173,7 @@ def main(
         announce=check_announce(announce),
         rpc_port=check_rpc_port(rpc_port),
         task_types=task_types or DEFAULT_TASK_TYPES,
-        model=model,
+        models=check_models(models),
         seats=check_seats(seats, place.network),
         disk_limit_bytes=check_disk_limit(disk_limit_mib),
     )

@@ -1,11 +1,12 @@
 """What a node is to run, found before anything is opened: a mistyped name leaves nothing."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.config import Config
+from node.config import Config, ModelChoice
 from node.errors import UsageError
-from node.inference.models import find_model_dir, require_libraries
+from node.inference.models import EMBEDDED_FOR, find_model_dir, require_libraries
 from node.inference.registry import FoundTaskType, choose_task_types, find_task_types
 
 
@@ -15,25 +16,60 @@ class Work:
 
     Attributes:
         task_types: In ascending order of name.
-        model_dir: A checked model; None if no type needs one.
+        model_dirs: A checked model for the name of each type that needs one.
     """
 
     task_types: tuple[FoundTaskType, ...]
-    model_dir: Path | None
+    model_dirs: Mapping[str, Path]
 
 
 def choose_work(config: Config) -> Work:
     """Find what an operator asked for; waits for the disk, and perhaps for the hub.
 
     Raises:
-        UsageError: A task type is not installed, or a model is given and none is needed.
-        StartError: The model cannot be used.
+        UsageError: A task type is not installed, has no model and needs one, or the other way
+            round.
+        StartError: A model cannot be used.
     """
     chosen = choose_task_types(config.task_types, find_task_types())
-    if any(one.task_type.needs_model for one in chosen):
+    references = choose_models(config.models, chosen)
+    if references:
         require_libraries()
-        downloads_dir = config.directory / "models"
-        return Work(chosen, find_model_dir(config.model, downloads_dir=downloads_dir))
-    if config.model is not None:
-        raise UsageError(f"--model {config.model}: no task type of this node needs a model")
-    return Work(chosen, None)
+    downloads_dir = config.directory / "models"
+    return Work(
+        chosen,
+        {
+            name: find_model_dir(reference, downloads_dir=downloads_dir)
+            for name, reference in references.items()
+        },
+    )
+
+
+def choose_models(
+    choices: Sequence[ModelChoice], task_types: Sequence[FoundTaskType]
+) -> dict[str, str | None]:
+    """Return which model each task type runs that needs one; None stands for the embedded model.
+
+    Raises:
+        UsageError: A type needs a model and has none, or a model is for no type that needs it.
+    """
+    names = [one.task_type.name for one in task_types if one.task_type.needs_model]
+    given = {one.task_type: one.reference for one in choices}
+    for name, reference in given.items():
+        if name is not None and name not in names:
+            raise UsageError(f"--model {name}={reference}: {_why_not(name, task_types)}")
+    if None in given and all(name in given for name in names):
+        nobody = "no task type of this node needs a model"
+        why = "every task type that needs a model has one" if names else nobody
+        raise UsageError(f"--model {given[None]}: {why}")
+    for name in names:
+        if name != EMBEDDED_FOR and not given.keys() & {name, None}:
+            raise UsageError(f"the task type {name} needs a model: --model {name}=DIR|HUB_ID")
+    return {name: given.get(name, given.get(None)) for name in names}
+
+
+def _why_not(name: str, task_types: Sequence[FoundTaskType]) -> str:
+    known = [one.task_type.name for one in task_types]
+    if name in known:
+        return f"the task type {name} needs no model"
+    return f"no task type {name} runs on this node; these do: {', '.join(known)}"

@@ -12,7 +12,7 @@ from node.errors import OperatorError
 from node.inference.model_digest import check_model_dir
 from node.inference.models import default_model_dir
 from node.inference.sentiment import SENTIMENT
-from node.inference.waiting import BATCH_INPUTS_MAX
+from node.inference.task_type import BATCH_INPUTS_MAX
 from protocol.statements import AnswerKind, Result
 
 LABELS = {"0": b"negative", "1": b"positive"}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.inference.task_type import CONFIDENCE_PPM_MAX, encode_text
+from node.inference.task_type import BATCH_INPUTS_MAX, certain, encode_text
 from protocol.ids import sha256
-from protocol.statements import Answer, AnswerKind, Result
+from protocol.statements import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,7 @@ class _EchoRunner:
 
     def run(self, inputs: Sequence[bytes]) -> list[Result]:
         """Return the digest of each input, always sure."""
-        return [
-            Result(
-                Answer(AnswerKind.VALUE, sha256(one)),
-                confidence_ppm=CONFIDENCE_PPM_MAX,
-                margin_ppm=CONFIDENCE_PPM_MAX,
-            )
-            for one in inputs
-        ]
+        return [certain(sha256(one)) for one in inputs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +28,7 @@ class EchoTaskType:
     name: str = "echo"
     needs_model: bool = False
     max_length: int = 0
+    batch_inputs_max: int = BATCH_INPUTS_MAX
 
     def encode(self, text: str, *, input_bytes_max: int) -> bytes:
         """Pack the text as UTF-8."""

@@ -11,6 +11,7 @@ from node.errors import StartError
 from node.inference.model_digest import LISTED_PATTERNS, REQUIRED_FILES, check_model_dir
 
 ML_LIBRARIES = ("torch", "transformers")
+EMBEDDED_FOR = "sentiment"  # the one task type that the embedded model was made for
 HUB_WAIT_S = 10  # a guess: how long the hub may take to answer before we call it unreachable
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 

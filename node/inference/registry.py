@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from node.errors import UsageError
-from node.inference.task_type import TaskType
+from node.inference.task_type import BATCH_INPUTS_MAX, TaskType
 
 GROUP = "aimarket.task_types"
 NAME_BYTES_MAX = 64
@@ -40,14 +40,18 @@ def load_task_type(name: str, reference: str) -> FoundTaskType:
     try:
         loaded = EntryPoint(name=name, value=reference, group=GROUP).load()
         said: object = loaded.name
-        rest = (loaded.needs_model, loaded.max_length, loaded.encode, loaded.open)
+        numbers = (loaded.max_length, loaded.batch_inputs_max)
+        rest = (loaded.needs_model, loaded.encode, loaded.open)
     # A plug-in is a foreign library: whatever it raises must not bring the node down.
     except Exception as error:
         raise BrokenTaskType(f"task type {name} ({reference}): {error!r}") from error
     if said != name or not 1 <= len(name.encode()) <= NAME_BYTES_MAX:
         raise BrokenTaskType(f"task type {name} ({reference}): calls itself {said!r}")
-    if type(rest[0]) is not bool or type(rest[1]) is not int or rest[1] < 0:
-        raise BrokenTaskType(f"task type {name} ({reference}): needs_model or max_length is wrong")
+    if type(rest[0]) is not bool or not all(type(number) is int for number in numbers):
+        raise BrokenTaskType(f"task type {name} ({reference}): an attribute has the wrong type")
+    if numbers[0] < 0 or not 1 <= numbers[1] <= BATCH_INPUTS_MAX:
+        limits = f"max_length of 0 or more, batch_inputs_max of 1 to {BATCH_INPUTS_MAX}"
+        raise BrokenTaskType(f"task type {name} ({reference}): has {numbers}, needs {limits}")
     return FoundTaskType(reference, loaded)
 
 

@@ -1,7 +1,7 @@
 """Runs models for the node in a process that cannot hurt it."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -83,24 +83,27 @@ class InferenceService:
     One batch is with the worker, the rest waits in one bounded queue. When the worker is lost,
     whatever waits fails at once: another worker of the network answers sooner than a restart.
     `changed` is called, and must not wait, whenever `capabilities` or the state may be new.
+    `model_dirs` holds a directory for the name of every task type that needs a model.
     """
 
     def __init__(
         self,
         *,
         task_types: Sequence[FoundTaskType],
-        model_dir: Path | None,
+        model_dirs: Mapping[str, Path],
         limits: InferenceLimits,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._found = {one.task_type.name: one for one in task_types}
-        self._model_dir = model_dir
+        self._model_dirs = model_dirs
         self._limits = limits
         self._changed = changed
         self._served: dict[str, Capability] = {}
         self._ready: tuple[Capability, ...] = ()
         self._status = InferenceStatus()
-        self._waiting = WaitingInputs()
+        self._waiting = WaitingInputs(
+            {name: one.task_type.batch_inputs_max for name, one in self._found.items()}
+        )
 
     @property
     def status(self) -> InferenceStatus:
@@ -194,11 +197,13 @@ class InferenceService:
     async def _load(self, process: ModelProcess) -> None:
         """Have the worker load everything, then say that we serve it."""
         types = [
-            TypeToLoad(name, found.reference, self._served[name].model_digest)
+            TypeToLoad(
+                name, found.reference, self._served[name].model_digest, self._model_dirs.get(name)
+            )
             for name, found in sorted(self._found.items())
         ]
         with _deadline("loading", self._limits.load_timeout_s):
-            await process.hello(types, self._model_dir)
+            await process.hello(types)
         self._ready = tuple(sorted(self._served.values()))
         self._status = replace(self._status, state=WorkerState.READY)
         self._changed()
@@ -220,16 +225,17 @@ class InferenceService:
         self._waiting.fail_all(f"the inference worker was lost: {why}")
 
     def _digest_all(self) -> dict[str, Capability]:
-        """Check the model, if one is needed, and name it for every task type."""
+        """Check the models of the task types that need one, and name them."""
         served = {}
         for name, found in self._found.items():
             digest = b""
             if found.task_type.needs_model:
                 require_libraries()
-                if self._model_dir is None:
+                model_dir = self._model_dirs.get(name)
+                if model_dir is None:
                     raise StartError(f"the task type {name} needs a model")
-                check_model_dir(self._model_dir)
-                digest = model_digest(self._model_dir, found.task_type.max_length)
+                check_model_dir(model_dir)
+                digest = model_digest(model_dir, found.task_type.max_length)
             served[name] = Capability(name, digest)
         return served
 

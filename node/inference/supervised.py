@@ -44,11 +44,13 @@ class TypeToLoad:
         name: Its name in the protocol.
         reference: Where it is imported from.
         model_digest: The model it must find, or empty.
+        model_dir: Where it finds it; None without a model.
     """
 
     name: str
     reference: str
     model_digest: bytes
+    model_dir: Path | None
 
 
 class ModelProcess:
@@ -82,15 +84,17 @@ class ModelProcess:
         words = self._complaint.decode(errors="replace").strip().splitlines()
         raise ProcessFailed(f"it ended with code {code}" + (f": {words[-1]}" if words else ""))
 
-    async def hello(self, types: Sequence[TypeToLoad], model_dir: Path | None) -> None:
+    async def hello(self, types: Sequence[TypeToLoad]) -> None:
         """Tell the worker what to load, and wait until it has.
 
         Raises:
             ProcessFailed: It ended, or refuses to load.
         """
-        listed = [[one.name, one.reference, one.model_digest] for one in types]
-        answer = await self._ask([listed, None if model_dir is None else str(model_dir)])
-        match answer:
+        listed = [
+            [one.name, one.reference, one.model_digest, one.model_dir and str(one.model_dir)]
+            for one in types
+        ]
+        match await self._ask(listed):
             case [str(word)] if word == READY:
                 return
             case [str(word), str(why)] if word == REFUSED:

@@ -1,7 +1,7 @@
 """The inputs that wait for the worker process."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -9,7 +9,6 @@ import trio
 from node.errors import InferenceFailed
 from protocol.statements import Capability, Result
 
-BATCH_INPUTS_MAX = 32  # measured: 30 ms for sentences; larger ones answer no faster per text
 WAITING_MAX = 1024  # a guess: half a minute of sentences at the measured pace
 
 
@@ -29,9 +28,14 @@ class Waiter:
 
 
 class WaitingInputs:
-    """A bounded queue that is emptied in batches of one capability."""
+    """A bounded queue that is emptied in batches of one capability.
 
-    def __init__(self) -> None:
+    Args:
+        batch_inputs_max: The largest batch of each task type, by its name.
+    """
+
+    def __init__(self, batch_inputs_max: Mapping[str, int]) -> None:
+        self._batch_inputs_max = batch_inputs_max
         self._waiters: deque[Waiter] = deque()
         self._running: list[Waiter] = []
         self._added = trio.Event()
@@ -66,7 +70,7 @@ class WaitingInputs:
             await self._added.wait()
         wanted = self._waiters[0].capability
         self._running = [one for one in self._waiters if one.capability == wanted]
-        del self._running[BATCH_INPUTS_MAX:]
+        del self._running[self._batch_inputs_max[wanted.task_type] :]
         for waiter in self._running:
             self._waiters.remove(waiter)
         return self._running

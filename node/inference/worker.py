@@ -77,16 +77,15 @@ def _open(hello: Any) -> dict[str, Runner]:
         StartError: A model is not safe, is not the expected one, or cannot be loaded.
         BrokenTaskType: A task type cannot be imported.
     """
-    types, model_path = hello
-    model_dir = None if model_path is None else Path(model_path)
     runners: dict[str, Runner] = {}
-    for name, reference, digest in types:
+    for name, reference, digest, model_path in hello:
         task_type = load_task_type(name, reference).task_type
         if not task_type.needs_model:
             runners[name] = task_type.open(None)
             continue
-        if model_dir is None:
+        if model_path is None:
             raise StartError(f"the task type {name} needs a model")
+        model_dir = Path(model_path)
         check_model_dir(model_dir)
         if model_digest(model_dir, task_type.max_length) != digest:
             raise StartError(f"{model_dir}: its files have changed since the node started")

@@ -13,7 +13,7 @@ import trio
 from node.errors import InferenceFailed
 from node.inference.registry import FoundTaskType, load_task_type
 from node.inference.service import InferenceLimits, InferenceService
-from node.inference.task_type import Runner, encode_text
+from node.inference.task_type import BATCH_INPUTS_MAX, Runner, encode_text
 from protocol.statements import Answer, AnswerKind, Result
 
 ECHO_REFERENCE = "node.inference.echo:ECHO"
@@ -54,6 +54,12 @@ def tricky_model() -> FoundTaskType:
     return load_task_type("tricky-model", f"{MODULE}:TRICKY_MODEL")
 
 
+def for_each_model(task_types: Sequence[FoundTaskType], model_dir: Path | None) -> dict[str, Path]:
+    """Give every type that needs a model the same one."""
+    names = [one.task_type.name for one in task_types if one.task_type.needs_model]
+    return {} if model_dir is None else dict.fromkeys(names, model_dir)
+
+
 class Watched:
     """A running service, and how to wait for what it becomes."""
 
@@ -65,7 +71,10 @@ class Watched:
     ) -> None:
         self._changed = trio.Event()
         self.service = InferenceService(
-            task_types=task_types, model_dir=model_dir, limits=limits, changed=self._tell
+            task_types=task_types,
+            model_dirs=for_each_model(task_types, model_dir),
+            limits=limits,
+            changed=self._tell,
         )
 
     def _tell(self) -> None:
@@ -141,6 +150,7 @@ class TrickyTaskType:
     name: str = "tricky"
     needs_model: bool = False
     max_length: int = 0
+    batch_inputs_max: int = BATCH_INPUTS_MAX
 
     def encode(self, text: str, *, input_bytes_max: int) -> bytes:
         return encode_text(text, input_bytes_max=input_bytes_max)

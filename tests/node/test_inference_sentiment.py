@@ -116,7 +116,9 @@ def test_open__refuses_weights_that_lack_a_part(copied: Path) -> None:
 
 async def test_run__refuses_an_unsafe_model_before_it_has_started(copied: Path) -> None:
     (copied / "pytorch_model.bin").touch()
-    service = InferenceService(task_types=[sentiment()], model_dir=copied, limits=LIMITS)
+    service = InferenceService(
+        task_types=[sentiment()], model_dirs={"sentiment": copied}, limits=LIMITS
+    )
 
     with pytest.RaisesGroup(pytest.RaisesExc(StartError, match="pickle")):
         async with trio.open_nursery() as nursery:

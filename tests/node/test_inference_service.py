@@ -15,7 +15,7 @@ from node.errors import InferenceFailed, RequestRefused, StartError
 from node.inference.model_digest import model_digest
 from node.inference.service import InferenceService, WorkerState
 from node.inference.supervised import COMMAND, worker_environment
-from node.inference.waiting import BATCH_INPUTS_MAX
+from node.inference.task_type import BATCH_INPUTS_MAX
 from protocol.statements import Answer, AnswerKind, Capability
 from tests.node.inference_builders import (
     LIMITS,
@@ -181,7 +181,7 @@ async def test_service__refuses_a_model_that_changed_since_the_start(tmp_path: P
 
 
 async def test_run__refuses_a_model_type_without_a_model() -> None:
-    service = InferenceService(task_types=[sentiment()], model_dir=None, limits=LIMITS)
+    service = InferenceService(task_types=[sentiment()], model_dirs={}, limits=LIMITS)
 
     with pytest.RaisesGroup(pytest.RaisesExc(StartError, match="needs a model")):
         async with trio.open_nursery() as nursery:
@@ -192,7 +192,7 @@ async def test_run__refuses_a_model_type_without_a_model() -> None:
     ("text", "code"), [("", "text_empty"), (" \n", "text_empty"), ("ä" * 8193, "text_too_long")]
 )
 def test_encode__refuses_what_no_worker_would_answer(text: str, code: str) -> None:
-    service = InferenceService(task_types=[echo()], model_dir=None, limits=LIMITS)
+    service = InferenceService(task_types=[echo()], model_dirs={}, limits=LIMITS)
 
     with pytest.raises(RequestRefused) as caught:
         service.encode("echo", text)
@@ -201,14 +201,14 @@ def test_encode__refuses_what_no_worker_would_answer(text: str, code: str) -> No
 
 
 def test_default_capability__is_not_known_before_the_start() -> None:
-    service = InferenceService(task_types=[echo()], model_dir=None, limits=LIMITS)
+    service = InferenceService(task_types=[echo()], model_dirs={}, limits=LIMITS)
 
     with pytest.raises(RequestRefused, match="not known yet"):
         service.default_capability("echo")
 
 
 def test_encode__takes_the_longest_text_and_names_unknown_types() -> None:
-    service = InferenceService(task_types=[echo()], model_dir=None, limits=LIMITS)
+    service = InferenceService(task_types=[echo()], model_dirs={}, limits=LIMITS)
 
     assert len(service.encode("echo", "ä" * 8192)) == 16_384
     with pytest.raises(RequestRefused, match="enabled: echo"):
