@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,25 +54,19 @@ def tricky_model() -> FoundTaskType:
     return load_task_type("tricky-model", f"{MODULE}:TRICKY_MODEL")
 
 
-def for_each_model(task_types: Sequence[FoundTaskType], model_dir: Path | None) -> dict[str, Path]:
-    """Give every type that needs a model the same one."""
-    names = [one.task_type.name for one in task_types if one.task_type.needs_model]
-    return {} if model_dir is None else dict.fromkeys(names, model_dir)
-
-
 class Watched:
     """A running service, and how to wait for what it becomes."""
 
     def __init__(
         self,
         task_types: Sequence[FoundTaskType],
-        model_dir: Path | None,
+        model_dirs: Mapping[str, Path],
         limits: InferenceLimits = LIMITS,
     ) -> None:
         self._changed = trio.Event()
         self.service = InferenceService(
             task_types=task_types,
-            model_dirs=for_each_model(task_types, model_dir),
+            model_dirs=model_dirs,
             limits=limits,
             changed=self._tell,
         )
@@ -96,9 +90,11 @@ class Watched:
 
 @asynccontextmanager
 async def a_running_service(
-    *task_types: FoundTaskType, model_dir: Path | None = None, limits: InferenceLimits = LIMITS
+    *task_types: FoundTaskType,
+    model_dirs: Mapping[str, Path] | None = None,
+    limits: InferenceLimits = LIMITS,
 ) -> AsyncIterator[Watched]:
-    watched = Watched(task_types, model_dir, limits)
+    watched = Watched(task_types, model_dirs or {}, limits)
     with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             await nursery.start(watched.service.run)
@@ -160,4 +156,6 @@ class TrickyTaskType:
 
 
 TRICKY = TrickyTaskType()
+TOO_MANY_AT_ONCE = TrickyTaskType(batch_inputs_max=BATCH_INPUTS_MAX + 1)
+ONE_AT_A_TIME = TrickyTaskType(name="one-at-a-time", batch_inputs_max=1)
 TRICKY_MODEL = TrickyTaskType(name="tricky-model", needs_model=True, max_length=256)

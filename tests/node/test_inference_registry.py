@@ -8,7 +8,7 @@ import pytest
 from node.errors import UsageError
 from node.inference.echo import ECHO
 from node.inference.registry import GROUP, choose_task_types, find_task_types
-from tests.node.inference_builders import ECHO_REFERENCE
+from tests.node.inference_builders import ECHO_REFERENCE, MODULE
 
 
 def point(name: str, reference: str) -> EntryPoint:
@@ -30,6 +30,7 @@ def test_find_task_types__finds_ours() -> None:
         point("gone", "node.inference.echo:NOTHING"),
         point("other", ECHO_REFERENCE),
         point("logger", "node.inference.registry:logger"),
+        point("tricky", f"{MODULE}:TOO_MANY_AT_ONCE"),
     ],
 )
 def test_find_task_types__reports_a_broken_one_and_goes_on(

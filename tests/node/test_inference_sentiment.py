@@ -31,7 +31,9 @@ def runner() -> Runner:
 
 
 async def test_infer__tells_praise_from_blame_in_a_real_worker() -> None:
-    async with a_running_service(sentiment(), model_dir=default_model_dir()) as node:
+    async with a_running_service(
+        sentiment(), model_dirs={"sentiment": default_model_dir()}
+    ) as node:
         answers: dict[str, Result] = {}
 
         async def ask(text: str) -> None:

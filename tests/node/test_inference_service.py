@@ -13,12 +13,14 @@ import trio.testing
 
 from node.errors import InferenceFailed, RequestRefused, StartError
 from node.inference.model_digest import model_digest
+from node.inference.registry import load_task_type
 from node.inference.service import InferenceService, WorkerState
 from node.inference.supervised import COMMAND, worker_environment
 from node.inference.task_type import BATCH_INPUTS_MAX
 from protocol.statements import Answer, AnswerKind, Capability
 from tests.node.inference_builders import (
     LIMITS,
+    MODULE,
     Watched,
     a_model_dir,
     a_running_service,
@@ -61,6 +63,21 @@ async def test_infer__runs_what_waits_as_one_batch() -> None:
 
     assert len(sizes) == BATCH_INPUTS_MAX + 8
     assert max(sizes) == BATCH_INPUTS_MAX
+
+
+async def test_infer__makes_no_batch_larger_than_the_task_type_allows() -> None:
+    found = load_task_type("one-at-a-time", f"{MODULE}:ONE_AT_A_TIME")
+    async with a_running_service(found) as node, trio.open_nursery() as nursery:
+        (capability,) = node.service.capabilities()
+        sizes: list[bytes] = []
+
+        async def ask() -> None:
+            sizes.append((await node.service.infer(capability, b"batch size")).answer.value)
+
+        for _ in range(3):
+            nursery.start_soon(ask)
+
+    assert sizes == [b"1"] * 3
 
 
 async def test_infer__fails_when_the_worker_is_killed_and_serves_again_after() -> None:
@@ -169,7 +186,7 @@ async def test_worker__ends_with_its_node() -> None:
 
 async def test_service__refuses_a_model_that_changed_since_the_start(tmp_path: Path) -> None:
     model_dir = a_model_dir(tmp_path)
-    async with a_running_service(tricky_model(), model_dir=model_dir) as node:
+    async with a_running_service(tricky_model(), model_dirs={"tricky-model": model_dir}) as node:
         capability = node.service.default_capability("tricky-model")
         (model_dir / "tokenizer.json").write_bytes(b"[]")
         with pytest.raises(InferenceFailed):
