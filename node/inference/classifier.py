@@ -78,6 +78,7 @@ def load_classifier(model_dir: Path | None, *, head: Head, max_length: int) -> C
             f"{len(lacking)} weights are missing, such as {lacking[0]}"
         )
     labels = _labels(model)
+    _check_kind(model_dir, head, getattr(model.config, "architectures", None) or [])
     _check_one_label(model_dir, labels, getattr(model.config, "problem_type", None))
     model.eval()
     # A classifier may take fewer pieces than the task type allows; both are in the digest.
@@ -170,6 +171,15 @@ def _logits(classifier: Classifier, block: "BatchEncoding") -> Any:
 def _labels(model: "PreTrainedModel") -> tuple[str, ...]:
     named = {int(index): str(label) for index, label in (model.config.id2label or {}).items()}
     return tuple(named[index] for index in range(len(named)))
+
+
+def _check_kind(model_dir: Path, head: Head, made_as: Sequence[str]) -> None:
+    """Refuse a model made with another head; the weights of two heads may look alike."""
+    wanted = head.value.removeprefix("Auto").removeprefix("Model")
+    if made_as and not any(str(name).endswith(wanted) for name in made_as):
+        raise StartError(
+            f"{model_dir}/config.json: not a {head.name.lower()} classifier; it is {made_as[0]}"
+        )
 
 
 def _check_one_label(model_dir: Path, labels: Sequence[str], problem: str | None) -> None:
