@@ -1,5 +1,6 @@
 """The commands about tasks: submit, task, tasks, cancel."""
 
+import json
 import sys
 import time
 from typing import Any
@@ -14,12 +15,14 @@ POLL_SECONDS = 0.25
 POLL_SECONDS_MAX = 2.0
 UNDECIDED_SECONDS = 3.0  # a split or void task may be tried again by its submitter
 STDIN_BYTES_MAX = 64 * 1024
+LABELLED_TYPE = "zero-shot-classification"  # the one task type whose input has labels
 STATES = ("open", "seated", "final", "split", "void")
 
 
 @click.command()
 @click.argument("text")
 @click.option("--type", "task_type", metavar="NAME", help="The task type; else the node's default.")
+@click.option("--labels", metavar="A,B,…", help=f"What to choose from, for {LABELLED_TYPE}.")
 @click.option("--seats", type=int, help="How many jurors; else the node's default.")
 @click.option("--model", metavar="DIGEST", help="The model digest in hex; else the node's own.")
 @click.option("--request-id", metavar="ID", help="The same id is the same task: safe to repeat.")
@@ -30,6 +33,7 @@ def submit(
     *,
     text: str,
     task_type: str | None,
+    labels: str | None,
     seats: int | None,
     model: str | None,
     request_id: str | None,
@@ -43,9 +47,10 @@ def submit(
     Prints the task id. With --wait prints the verdict and exits 0; exits 1 if the jury was split
     or the task void, and 75 if there is no verdict in time (it may still come).
     """
+    typed = _read_stdin() if text == "-" else text
     answer = client.submit(
-        text=_read_stdin() if text == "-" else text,
-        type=task_type,
+        text=typed if labels is None else with_labels(typed, labels, task_type),
+        type=task_type if labels is None else LABELLED_TYPE,
         seats=seats,
         model=model,
         request_id=request_id,
@@ -90,6 +95,17 @@ def cancel(task_id: str, client: Client, as_json: bool) -> None:
     """Stop caring for an own task: it is neither seated nor retried."""
     found = client.cancel(task_id)
     print_json(found) if as_json else click.echo(f"cancelled {found['task_id']}")
+
+
+def with_labels(text: str, labels: str, task_type: str | None) -> str:
+    """Return a text with labels to choose from, as the one task type takes it that has any.
+
+    Raises:
+        UsageError: Another task type was named.
+    """
+    if task_type not in (None, LABELLED_TYPE):
+        raise UsageError(f"--labels: only {LABELLED_TYPE} takes them, not {task_type}")
+    return json.dumps({"text": text, "labels": [label.strip() for label in labels.split(",")]})
 
 
 def wait_for_verdict(client: Client, task_id: str, *, timeout_s: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from node.cli import main
+from node.inference.labelled_text import encode_labelled_text, find_labelled_text
 from node.rpc.server import serve_rpc
 from node.rpc.token import RpcFile, write_rpc_file
 from node.views import TaskView, WorkerView
@@ -100,6 +101,21 @@ async def test_submit__waits_for_the_verdict(home: Path) -> None:
     assert json.loads(as_json.out)["answer"] == "positive"
     assert (late.code, late.out) == (75, "")
     assert late.err.count("\n") == 1
+
+
+async def test_submit__packs_text_and_labels_as_one_input(home: Path) -> None:
+    market = FakeMarket()
+    async with served(market, home) as run:
+        ended = await run("submit", "a goal!", "--labels", "sport, arts,à la carte")
+        wrong = await run("submit", "a goal!", "--labels", "a,b", "--type", "echo")
+
+    (asked,) = market.requests
+    labels = ["sport", "arts", "à la carte"]
+    assert (ended.code, asked.task_type) == (0, "zero-shot-classification")
+    assert json.loads(asked.text) == {"text": "a goal!", "labels": labels}
+    assert find_labelled_text(encode_labelled_text(asked.text, input_bytes_max=999)) is not None
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "only zero-shot-classification takes them, not echo" in wrong.err
 
 
 async def test_submit__exits_1_if_the_jury_is_split(
