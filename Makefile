@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # An index with CPU builds of torch, to spare several GB of CUDA: see README.md.
 TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-SOURCES := protocol consensus bootstrap node tests bench tools
+SOURCES := protocol consensus bootstrap node tests bench tools examples
 
 .PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long sim sim-long bench clean
 

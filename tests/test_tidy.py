@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 350
 AGREEING = ("protocol", "consensus", "node/core")
-PACKAGES = ("protocol", "consensus", "bootstrap", "node", "tests", "bench", "tools")
+PACKAGES = ("protocol", "consensus", "bootstrap", "node", "tests", "bench", "tools", "examples")
 VAGUE_NAMES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
 
 
@@ -63,7 +63,7 @@ def test_wheel__carries_the_model_and_every_package(tmp_path: Path) -> None:
     model = "node/inference/default_model"
     assert {f"{model}/model.safetensors", f"{model}/tokenizer.json"} <= held
     assert {"protocol/record.py", "consensus/replay.py", "bootstrap/join.py"} <= held
-    assert not any(name.startswith(("tests/", "bench/", "tools/")) for name in held)
+    assert not any(name.startswith(("tests/", "bench/", "tools/", "examples/")) for name in held)
 
 
 def _called(node: ast.AST) -> str:
