@@ -33,6 +33,7 @@ from node.core.events import (
 )
 from node.core.horizons import Horizons
 from node.core.outbox import Draftee, Outbox
+from node.core.outlook import Outlook
 from node.core.own import find_slot, profile_slot, statement_slot
 from node.core.parts import Parts
 from node.core.presences import Presences
@@ -112,6 +113,7 @@ class Machine:
         )
         self.worker = Worker(parts)
         self.submitter = Submitter(parts)
+        self.outlook = Outlook(parts, self.submitter, self.worker)
         self._requests = Requests(parts, self.submitter, is_behind=lambda: self.is_behind)
         self._horizons = Horizons()
         self._announcer = Announcer(parts, signer, self._horizons)

@@ -1,5 +1,6 @@
 """The submitter's part: ask, seat a jury by rank, and try again when jurors fail us."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from consensus.log import (
@@ -20,7 +21,8 @@ from node.core.own import is_cancelled, retry_slot, statement_slot
 from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.ids import Commitment, PublicKey, TaskId
-from protocol.statements import AnswerKind, Capability, Jury, Kind, Seat, Task
+from protocol.params import NetworkParams
+from protocol.statements import AnswerKind, Jury, Kind, Seat, Task
 
 ROLE = "submitter"
 NONCE_BYTES = 16
@@ -94,9 +96,8 @@ class Submitter:
             return
         if any(is_cancelled(turn.rows, TaskId(one)) for one in (task_id, task.retry_of)):
             return
-        excluded = self._absentees(turn, task_id)
-        capable = self._capable(task.capability, excluded, turn.now.ms)
-        own = OwnTask(task_id, task, turn.now.ms, ranked(task_id, capable), excluded)
+        own = OwnTask(task_id, task, turn.now.ms, [], self._absentees(turn, task_id))
+        own.listed = ranked(task_id, self.capable(own, turn.now.ms))
         if juries_of(turn.rows, task_id, self._me):
             own.seated_ms = turn.now.ms
         self._tasks[task_id] = own
@@ -159,10 +160,10 @@ class Submitter:
             self.forget(task_id)
         elif verdict.state is State.SPLIT:
             own.is_split = True
-            if self._retry_split(turn, own, verdict) or turn.now.ms >= self._deadline_ms(own):
+            if self._retry_split(turn, own, verdict) or turn.now.ms >= self.deadline_ms(own):
                 self.forget(task_id)
             else:  # workers that are not here yet, as after a restart, may still come
-                self._alarms.set(Alarm(ROLE, task_id), self._deadline_ms(own))
+                self._alarms.set(Alarm(ROLE, task_id), self.deadline_ms(own))
         elif not self._retry_missing(turn, own, verdict):
             window_ms = self._settings.reveal_window_ms
             windows = (turn.now.ms - own.seated_ms) // window_ms
@@ -174,27 +175,34 @@ class Submitter:
         if own.seated_ms is not None:
             return "answers to be opened"
         if not own.listed and not own.commits:
-            capable = len(self._capable(own.task.capability, own.excluded, now_ms))
+            capable = len(self.capable(own, now_ms))
             return f"{capable} of {quorum} workers"
         return f"{len(own.commits)} of {quorum} sealed answers"
+
+    def turns(self, own: OwnTask, now_ms: int) -> tuple[list[PublicKey], dict[PublicKey, int]]:
+        """Return whose sealed answers count by now, in rank; and when those of others will."""
+        settings = self._settings
+        outside = ranked(own.task_id, [key for key in own.commits if key not in own.listed])
+        eligible: list[PublicKey] = []
+        later: dict[PublicKey, int] = {}
+        for rank, worker in enumerate([*own.listed, *outside]):
+            if worker not in own.commits:
+                continue
+            wait_ms = delay_ms(rank, seats=own.task.seats, step_ms=settings.step_ms)
+            if rank >= len(own.listed):
+                wait_ms = max(settings.commit_window_ms, wait_ms)
+            if now_ms - own.since_ms >= wait_ms:
+                eligible.append(worker)
+            else:
+                later[worker] = own.since_ms + wait_ms
+        return eligible, later
 
     def _seat(self, turn: Turn, own: OwnTask) -> None:
         """Sign the one jury, if the sealed round may close."""
         settings, seats = self._settings, own.task.seats
         elapsed_ms = turn.now.ms - own.since_ms
-        outside = ranked(own.task_id, [key for key in own.commits if key not in own.listed])
-        eligible: list[PublicKey] = []
-        later_ms: list[int] = []
-        for rank, worker in enumerate([*own.listed, *outside]):
-            if worker not in own.commits:
-                continue
-            wait_ms = delay_ms(rank, seats=seats, step_ms=settings.step_ms)
-            if rank >= len(own.listed):
-                wait_ms = max(settings.commit_window_ms, wait_ms)
-            if elapsed_ms >= wait_ms:
-                eligible.append(worker)
-            else:
-                later_ms.append(own.since_ms + wait_ms)
+        eligible, later = self.turns(own, turn.now.ms)
+        later_ms = list(later.values())
         enough = len(eligible) >= quorum_of(seats)
         all_in = bool(own.listed) and all(worker in own.commits for worker in own.listed)
         window_over = elapsed_ms >= settings.commit_window_ms
@@ -214,38 +222,40 @@ class Submitter:
 
     def _retry_missing(self, turn: Turn, own: OwnTask, verdict: Verdict) -> bool:
         """Try again without the jurors that never opened, if enough others are here."""
-        if turn.now.ms < self._deadline_ms(own) or self.is_behind:
+        if turn.now.ms < self.deadline_ms(own) or self.is_behind:
             return False
-        absent = _absent(verdict)
+        absent = absent_of(verdict)
         if not absent:
             return False
-        others = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
+        others = self.capable(own, turn.now.ms, without=absent)
         if len(others) < quorum_of(own.task.seats):
             return False
         return self._retry(turn, own, own.task.seats)
 
     def _retry_split(self, turn: Turn, own: OwnTask, verdict: Verdict) -> bool:
         """Ask a larger jury; answer whether nothing more can be done for this task."""
-        errors = [
-            vote.result.answer.value
-            for vote in verdict.votes
-            if vote.result is not None and vote.result.answer.kind is AnswerKind.ERROR
-        ]
-        quorum = quorum_of(own.task.seats)
-        if any(errors.count(error) >= quorum for error in errors):
-            return True  # the jurors agree that the input itself is at fault
-        seats = min(2 * own.task.seats + 1, self._network.params.seats_max)
-        if seats <= own.task.seats or own.task.attempt >= self._network.params.attempts_max:
+        if is_input_at_fault(own.task, verdict):
             return True
-        absent = _absent(verdict)
-        capable = self._capable(own.task.capability, own.excluded | absent, turn.now.ms)
+        seats = seats_again(own.task, self._network.params)
+        if seats is None:
+            return True
+        capable = self.capable(own, turn.now.ms, without=absent_of(verdict))
         return len(capable) >= quorum_of(seats) and self._retry(turn, own, seats)
+
+    def capable(
+        self, own: OwnTask, now_ms: int, *, without: Collection[PublicKey] = ()
+    ) -> list[PublicKey]:
+        """Return the live others that may run a task: no absentees of earlier attempts."""
+        left_out = {self._me, *own.excluded, *without}
+        capable = self._presences.capable(own.task.capability, now_ms)
+        return [worker for worker in capable if worker not in left_out]
 
     def _waits_for_workers(self, own: OwnTask, now_ms: int) -> bool:
         """Answer whether a retry may lack nothing but others who are here."""
-        return own.seated_ms is not None and (own.is_split or now_ms >= self._deadline_ms(own))
+        return own.seated_ms is not None and (own.is_split or now_ms >= self.deadline_ms(own))
 
-    def _deadline_ms(self, own: OwnTask) -> int:
+    def deadline_ms(self, own: OwnTask) -> int:
+        """Return when the reveal window of a seated task ends."""
         assert own.seated_ms is not None, "only a seated task is waited for"
         return own.seated_ms + self._settings.reveal_window_ms
 
@@ -270,18 +280,12 @@ class Submitter:
         if author in own.listed or len(own.commits) < self._settings.commits_per_task_max:
             own.commits[author] = commitment
 
-    def _capable(
-        self, capability: Capability, without: frozenset[PublicKey] | set[PublicKey], now_ms: int
-    ) -> list[PublicKey]:
-        capable = self._presences.capable(capability, now_ms)
-        return [worker for worker in capable if worker != self._me and worker not in without]
-
     def _absentees(self, turn: Turn, task_id: TaskId) -> frozenset[PublicKey]:
         absent: set[PublicKey] = set()
         for earlier in chain_of(turn.rows, task_id):
             verdict = None if earlier == task_id else find_verdict(turn.rows, earlier)
             if verdict is not None:
-                absent |= _absent(verdict)
+                absent |= absent_of(verdict)
         return frozenset(absent)
 
     def _readmit(self, turn: Turn, own: OwnTask) -> None:
@@ -305,5 +309,22 @@ class Submitter:
         self._alarms.clear(Alarm(ROLE, task_id))
 
 
-def _absent(verdict: Verdict) -> set[PublicKey]:
+def absent_of(verdict: Verdict) -> set[PublicKey]:
+    """Return the jurors that have not opened."""
     return {vote.juror for vote in verdict.votes if vote.result is None}
+
+
+def is_input_at_fault(task: Task, verdict: Verdict) -> bool:
+    """Answer whether a quorum of jurors refuses the input alike, so that no retry would help."""
+    errors = [
+        vote.result.answer.value
+        for vote in verdict.votes
+        if vote.result is not None and vote.result.answer.kind is AnswerKind.ERROR
+    ]
+    return any(errors.count(error) >= quorum_of(task.seats) for error in errors)
+
+
+def seats_again(task: Task, params: NetworkParams) -> int | None:
+    """Return how many seats a split task is tried again with; None if it no longer is."""
+    seats = min(2 * task.seats + 1, params.seats_max)
+    return seats if seats > task.seats and task.attempt < params.attempts_max else None

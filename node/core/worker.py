@@ -58,6 +58,15 @@ class Worker:
         """Return how many runs wait or go on."""
         return len(self._queue) + self._running
 
+    @property
+    def is_resting(self) -> bool:
+        """Answer whether nothing is begun or sealed, for want of room on the disk."""
+        return self._rests
+
+    def find(self, task_id: TaskId) -> Job | None:
+        """Return what we know of a task of somebody else that we may run."""
+        return self._jobs.find(task_id)
+
     def waits_for(self, now_ms: int) -> TaskId | None:
         """Return the oldest task whose jury we should have heard of, if any is still due."""
         while self._sealed:
@@ -159,27 +168,16 @@ class Worker:
         if job is None or job.stage is not Stage.WAITING or self._rests:
             return
         now_ms, settings = turn.now.ms, self._settings
-        ranking = self._ranking(job, now_ms)
-        rank = ranking.index(self._me)
+        ranking, rank, start_ms = self.turn_of(job, now_ms)
         if job.front is None:
             job.front = tuple(ranking[: job.seats])
-        start_ms = job.first_ms + delay_ms(rank, seats=job.seats, step_ms=settings.step_ms)
-        start_ms = max(start_ms, job.not_before_ms)
         if now_ms < start_ms:
             self._alarms.set(Alarm(ROLE, task_id), start_ms)
             return
         windows = (now_ms - job.first_ms) // settings.commit_window_ms
-        due = due_count(now_ms - job.first_ms, seats=job.seats, step_ms=settings.step_ms)
-        needed = may_start(
-            before=ranking[:rank],
-            due=ranking[:due],
-            committed=job.committed,
-            seats=job.seats,
-            windows=windows,
-        )
         if windows > 0:
             self._count_misses(job)
-        if not needed:
+        if not self.is_needed(job, ranking, rank, now_ms):
             if windows < WINDOWS_MAX:
                 next_ms = job.first_ms + (windows + 1) * settings.commit_window_ms
                 self._alarms.set(Alarm(ROLE, task_id), next_ms)
@@ -193,6 +191,25 @@ class Worker:
         job.stage = Stage.QUEUED
         self._queue.append(task_id)
         self._feed(turn)
+
+    def turn_of(self, job: Job, now_ms: int) -> tuple[list[PublicKey], int, int]:
+        """Return who may run a job, in rank; which of them we are, from 0; when we may start."""
+        ranking = self._ranking(job, now_ms)
+        rank = ranking.index(self._me)
+        wait_ms = delay_ms(rank, seats=job.seats, step_ms=self._settings.step_ms)
+        return ranking, rank, max(job.first_ms + wait_ms, job.not_before_ms)
+
+    def is_needed(self, job: Job, ranking: list[PublicKey], rank: int, now_ms: int) -> bool:
+        """Answer whether too few have sealed an answer for us to stay out."""
+        settings, waited_ms = self._settings, now_ms - job.first_ms
+        due = due_count(waited_ms, seats=job.seats, step_ms=settings.step_ms)
+        return may_start(
+            before=ranking[:rank],
+            due=ranking[:due],
+            committed=job.committed,
+            seats=job.seats,
+            windows=waited_ms // settings.commit_window_ms,
+        )
 
     def inferred(self, turn: Turn, task_id: TaskId, result: Result | None) -> None:
         """Seal the answer of a run that ended, if it is still wanted."""
