@@ -33,7 +33,7 @@ from node.market import Doors, NodeMarket
 from node.names import peer_id_of
 from node.net.host import NetHost
 from node.net.sockets import check_free, read_multiaddr
-from node.ports import Net
+from node.ports import Net, Services
 from node.recovery import Recovery
 from node.rpc.server import serve_rpc
 from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
@@ -182,6 +182,7 @@ class _Node:
                 version=VERSION,
             )
         )
+        self._services = Services(market=self._market)
 
     async def run(self) -> None:
         """Open for business, until a signal says otherwise."""
@@ -326,7 +327,7 @@ class _Node:
     async def _serve_rpc(self, *, task_status: "TaskStatus[RpcFile]") -> None:
         config, token = self._config, new_token()
         async with trio.open_nursery() as nursery:
-            serve = partial(serve_rpc, self._market, token=token)
+            serve = partial(serve_rpc, self._services, token=token)
             if config.rpc_port is None:
                 url = await nursery.start(partial(serve, or_free_port=True))
             else:

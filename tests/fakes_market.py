@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from node.errors import RequestRefused
-from node.ports import SubmitRequest
+from node.ports import Services, SubmitRequest
 from node.views import (
     AnswerView,
     AttemptView,
@@ -214,3 +214,8 @@ class FakeMarket:
     def _fail_if_told(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def services(market: FakeMarket) -> Services:
+    """Return all that the RPC serves, around one market."""
+    return Services(market=market)

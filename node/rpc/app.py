@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from node.errors import RequestRefused
-from node.ports import Market
+from node.ports import Services
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.routes import build_router
 from node.rpc.schemas import ErrorBody
@@ -22,12 +22,12 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
 
 
 def create_app(
-    market: Market, *, token: str, port: int, body_seconds: float = BODY_SECONDS
+    services: Services, *, token: str, port: int, body_seconds: float = BODY_SECONDS
 ) -> ASGIApp:
     """Build the application a server on `127.0.0.1:port` serves.
 
     Args:
-        market: What every route asks.
+        services: What the routes ask.
         token: The secret every request but GET /health must carry.
         port: The real port, which `Host` and `Origin` must name.
         body_seconds: How long a request body may take.
@@ -40,7 +40,7 @@ def create_app(
         responses={status: {"model": ErrorBody} for status in _STATUSES},
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.include_router(build_router(market))
+    app.include_router(build_router(services))
     app.add_exception_handler(RequestRefused, _on_refused)
     app.add_exception_handler(MarketError, _on_market_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

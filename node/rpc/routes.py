@@ -7,20 +7,20 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
-from node.ports import Market, SubmitRequest
+from node.ports import Market, Services, SubmitRequest
 from node.rpc.schemas import TASKS_SHOWN, CancelBody, Flag, Limit, StateName, SubmitBody
 from node.views import TaskView
 
 
-def build_router(market: Market) -> APIRouter:
-    """Return every route, bound to one market.
+def build_router(services: Services) -> APIRouter:
+    """Return every route, bound to one node.
 
     Answers are rendered from the views as they are: a response model would check our own data
     again, field by field, on the node's only event loop.
     """
     router = APIRouter(default_response_class=JSONResponse)
-    _add_task_routes(router, market)
-    _add_node_routes(router, market)
+    _add_task_routes(router, services.market)
+    _add_node_routes(router, services.market)
     return router
 
 

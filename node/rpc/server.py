@@ -1,4 +1,4 @@
-"""Serves a Market over HTTP on the loopback interface, inside the node's own event loop."""
+"""Serves a node over HTTP on the loopback interface, inside the node's own event loop."""
 
 import logging
 from functools import partial
@@ -10,7 +10,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
 from node.errors import StartError
-from node.ports import Market
+from node.ports import Services
 from node.rpc.app import create_app
 from node.rpc.connection import WRITE_SECONDS, Connection
 from node.rpc.guard import BODY_SECONDS
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 async def serve_rpc(
-    market: Market,
+    services: Services,
     *,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
@@ -51,7 +51,7 @@ async def serve_rpc(
     Installs no signal handlers and starts no thread. A cancelled server drops what is in flight.
 
     Args:
-        market: What is served.
+        services: What is served.
         host: `127.0.0.1`, `localhost` or `::1`.
         port: 0 takes any free port.
         token: The secret of this run.
@@ -67,7 +67,7 @@ async def serve_rpc(
     """
     listeners = await _listen(host, port, or_free_port)
     real_port: int = listeners[0].socket.getsockname()[1]
-    app = create_app(market, token=token, port=real_port, body_seconds=body_seconds)
+    app = create_app(services, token=token, port=real_port, body_seconds=body_seconds)
     config = _config(idle_seconds)
     context = WorkerContext(None)
     wrapped = wrap_app(app, 0, "asgi")  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from node.inference.labelled_text import encode_labelled_text, find_labelled_tex
 from node.rpc.server import serve_rpc
 from node.rpc.token import RpcFile, write_rpc_file
 from node.views import TaskView, WorkerView
-from tests.fakes_market import ALICE, FakeMarket, a_standing, a_task, decided
+from tests.fakes_market import ALICE, FakeMarket, a_standing, a_task, decided, services
 
 TOKEN = "a" * 64
 ID = "11" * 32
@@ -61,7 +61,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @asynccontextmanager
 async def served(market: FakeMarket, home: Path, token: str = TOKEN) -> AsyncIterator[Run]:
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(serve_rpc, market, port=0, token=TOKEN))
+        url = await nursery.start(partial(serve_rpc, services(market), port=0, token=TOKEN))
         (home / "alice").mkdir()
         write_rpc_file(home / "alice" / "rpc.json", RpcFile(url, token, os.getpid(), "alice"))
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from node.rpc.server import serve_rpc
-from tests.fakes_market import FakeMarket, a_task
+from tests.fakes_market import FakeMarket, a_task, services
 
 TOKEN = "a" * 64
 BODY = json.dumps({"text": "good"}).encode()
@@ -19,7 +19,7 @@ BODY = json.dumps({"text": "good"}).encode()
 @asynccontextmanager
 async def served(market: FakeMarket, **limits: float) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_rpc, market, port=0, token=TOKEN, **limits)  # type: ignore[arg-type]
+        serve = partial(serve_rpc, services(market), port=0, token=TOKEN, **limits)  # type: ignore[arg-type]
         url = await nursery.start(serve)
         yield int(url.rpartition(":")[2])
         nursery.cancel_scope.cancel()

@@ -12,7 +12,7 @@ import trio
 
 from node.errors import RequestRefused, StoreError
 from node.rpc.server import serve_rpc
-from tests.fakes_market import ALICE, DIGEST, FakeMarket, a_task, decided
+from tests.fakes_market import ALICE, DIGEST, FakeMarket, a_task, decided, services
 
 TOKEN = "a" * 64
 ID = "11" * 32
@@ -21,7 +21,7 @@ ID = "11" * 32
 @asynccontextmanager
 async def served(market: FakeMarket) -> AsyncIterator[httpx.AsyncClient]:
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(serve_rpc, market, port=0, token=TOKEN))
+        url = await nursery.start(partial(serve_rpc, services(market), port=0, token=TOKEN))
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             yield client

@@ -21,7 +21,7 @@ from node.rpc.token import (
     remove_rpc_file,
     write_rpc_file,
 )
-from tests.fakes_market import FakeMarket
+from tests.fakes_market import FakeMarket, services
 
 TOKEN = "a" * 64
 
@@ -210,7 +210,7 @@ def test_find_endpoint__refuses_contradictions_and_paths(tmp_path: Path) -> None
 @asynccontextmanager
 async def served(market: FakeMarket) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(serve_rpc, market, port=0, token=TOKEN))
+        url = await nursery.start(partial(serve_rpc, services(market), port=0, token=TOKEN))
         yield int(url.rpartition(":")[2])
         nursery.cancel_scope.cancel()
 
@@ -218,7 +218,7 @@ async def served(market: FakeMarket) -> AsyncIterator[int]:
 async def test_serve_rpc__says_in_one_line_that_the_port_is_taken() -> None:
     async with served(FakeMarket()) as port:
         with pytest.raises(StartError, match=f"RPC port {port} ") as caught:
-            await serve_rpc(FakeMarket(), port=port, token=TOKEN)
+            await serve_rpc(services(FakeMarket()), port=port, token=TOKEN)
 
     assert "\n" not in str(caught.value)
 
@@ -226,7 +226,7 @@ async def test_serve_rpc__says_in_one_line_that_the_port_is_taken() -> None:
 async def test_serve_rpc__takes_a_free_port_if_that_will_do() -> None:
     async with served(FakeMarket()) as port, trio.open_nursery() as nursery:
         other = await nursery.start(
-            partial(serve_rpc, FakeMarket(), port=port, token=TOKEN, or_free_port=True)
+            partial(serve_rpc, services(FakeMarket()), port=port, token=TOKEN, or_free_port=True)
         )
         nursery.cancel_scope.cancel()
 
@@ -236,4 +236,4 @@ async def test_serve_rpc__takes_a_free_port_if_that_will_do() -> None:
 @pytest.mark.parametrize(("host", "port"), [("0.0.0.0", 0), ("::", 0), ("127.0.0.1", 70_000)])  # noqa: S104
 async def test_serve_rpc__refuses_to_be_seen_from_outside(host: str, port: int) -> None:
     with pytest.raises(StartError):
-        await serve_rpc(FakeMarket(), host=host, port=port, token=TOKEN)
+        await serve_rpc(services(FakeMarket()), host=host, port=port, token=TOKEN)
