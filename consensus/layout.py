@@ -191,6 +191,12 @@ def pack_marks(marks: tuple[Mark | None, ...]) -> bytes:
     return bytes([_UNMARKED if mark is None else mark for mark in marks])
 
 
+def jurors_of(judged: Judged) -> list[PublicKey]:
+    """Return who sits on the jury, in the order of the marks; nobody when void."""
+    seats = judged.seats
+    return [PublicKey(seats[at : at + 32]) for at in range(0, len(seats), _SEAT_BYTES)]
+
+
 def marked(judged: Judged) -> list[tuple[PublicKey, int]]:
     """Return each juror that bears a mark, and which."""
     seats = judged.seats

@@ -18,7 +18,7 @@ from protocol.statements import Kind, Result
 _SLOT = b"S"
 _REQUEST = b"Q"
 _OPENING = b"O"
-_CANCELLED = b"X"
+CANCELLED = b"X"  # task id -> nothing
 _UINT_MAX = UINT_END - 1
 
 
@@ -88,6 +88,11 @@ def used_slots(rows: Rows) -> Iterator[tuple[bytes, RecordId]]:
     return ((key[len(_SLOT) :], RecordId(value)) for key, value in rows.scan(_SLOT))
 
 
+def request_slots(rows: Rows) -> Iterator[RecordId]:
+    """Walk the records that used up the slots of our user's requests, ascending by request."""
+    return (RecordId(value) for _, value in rows.scan(_SLOT + request_slot(b"")))
+
+
 def find_asked(rows: Rows, request: bytes) -> Asked | None:
     """Return what a request became."""
     value = rows.get(_REQUEST + request)
@@ -112,17 +117,17 @@ def unopened(rows: Rows) -> Iterator[TaskId]:
 
 def is_cancelled(rows: Rows, task_id: TaskId) -> bool:
     """Answer whether the user gave this task up."""
-    return rows.get(_CANCELLED + task_id) is not None
+    return rows.get(CANCELLED + task_id) is not None
 
 
 def cancelled(rows: Rows) -> Iterator[TaskId]:
     """Walk the tasks the user gave up, ascending by id; the journal does not know them."""
-    return (TaskId(key[1:]) for key, _ in rows.scan(_CANCELLED))
+    return (TaskId(key[1:]) for key, _ in rows.scan(CANCELLED))
 
 
 def cancellation(task_id: TaskId) -> Changes:
     """Return the rows that give a task up."""
-    return {_CANCELLED + task_id: b""}
+    return {CANCELLED + task_id: b""}
 
 
 def entry_changes(entry: Entry, record_id: RecordId) -> Changes:

@@ -1,0 +1,1 @@
+"""Why things are as they are: tasks, workers and records, explained to the local user."""
