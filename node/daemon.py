@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from bootstrap.join import Joiner
-from bootstrap.peer_book import open_book
 from node.clock import Clock
 from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
 from node.core.effects import Channel
@@ -24,23 +21,26 @@ from node.core.settings import Settings
 from node.disk import DiskWatch
 from node.errors import SignedElsewhere, StartError, first_of
 from node.exchange import PRESENCES_MAX
+from node.feed import Feed
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
 from node.introduction import introduction
+from node.joining import PEER_BOOK_NAME, learn_addresses, open_joiner
 from node.keys import NodeKey, load_key
 from node.loop import Loop
 from node.market import Doors, NodeMarket
-from node.names import peer_id_of
 from node.net.host import NetHost
 from node.net.sockets import check_free, read_multiaddr
-from node.ports import Net, Services
+from node.news import Reporter
+from node.ports import Net
 from node.recovery import Recovery
 from node.rpc.server import serve_rpc
 from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
-from node.store.files import replace_file
+from node.services import Services
 from node.store.halted import advice, end_adoption, is_adopting, note_halt, refuse_halted
 from node.store.open import Store, open_store
 from node.sync import Sync
+from node.views_events import NodeEvent
 from node.work import Work, choose_work
 from protocol.ids import PeerId, PublicKey
 from protocol.topics import topics_of
@@ -50,11 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PEER_BOOK_NAME = "peers"
-LEARN_EVERY_S = 10.0
-LEARN_FIRST_S = 0.5  # just before the peer book is first saved
-LEARN_AUTHORS_MAX = 64
 GOODBYE_S = 0.5  # for the last presence to reach the wire
+RUN_BYTES = 4  # names this run of the node to those who follow its events
 VERSION = version("aimarket")
 
 
@@ -120,6 +117,12 @@ class _Node:
             adopts=is_adopting(config.directory),
         )
         self._clock = Clock()
+        self._reporter = Reporter(
+            Feed(os.urandom(RUN_BYTES).hex()),
+            store.log,
+            me=key.signer.public_key,
+            condition=self._condition,
+        )
         self._inference = InferenceService(
             task_types=work.task_types,
             model_dirs=work.model_dirs,
@@ -139,6 +142,7 @@ class _Node:
             differs=self._note_difference,
             recovery=recovery,
             adopted=self._note_adopted,
+            stepped=self._reporter.note_step,
         )
         self._sync = Sync(
             loop=self._loop,
@@ -164,7 +168,9 @@ class _Node:
             watcher=self._watch,
         )
         self._net: Net = self._host
-        self._joiner = self._open_joiner()
+        self._joiner = open_joiner(
+            config, self._net, self._clock, me=key.signer.public_key, report=self._report_joining
+        )
         self._market = NodeMarket(
             Doors(
                 loop=self._loop,
@@ -182,7 +188,7 @@ class _Node:
                 version=VERSION,
             )
         )
-        self._services = Services(market=self._market)
+        self._services = Services(market=self._market, reporter=self._reporter)
 
     async def run(self) -> None:
         """Open for business, until a signal says otherwise."""
@@ -194,7 +200,7 @@ class _Node:
                 await nursery.start(self._sync.run)
                 await nursery.start(self._inference.run)
                 nursery.start_soon(self._tell_capabilities)
-                nursery.start_soon(self._learn_addresses)
+                nursery.start_soon(learn_addresses, self._joiner, self._loop)
                 nursery.start_soon(self._watch_disk)
                 await self._loop.tell(Listening(self._net.addresses()))
                 await nursery.start(self._joiner.run)
@@ -212,6 +218,7 @@ class _Node:
                         break
                     nursery.start_soon(_force_on_signal, signals)
                     logger.info("stopping")
+                    self._reporter.feed.close()
                     with trio.move_on_after(GOODBYE_S):
                         await self._loop.stop()
                 finally:
@@ -237,27 +244,6 @@ class _Node:
             presences=presences,
         )
 
-    def _open_joiner(self) -> Joiner:
-        path = self._config.directory / PEER_BOOK_NAME
-        data = path.read_bytes() if path.exists() else b""
-        book, damage = open_book(data, self._config.bootstrap)
-        if damage:
-            logger.warning("%s", damage)
-
-        async def save(encoded: bytes) -> None:
-            await trio.to_thread.run_sync(replace_file, path, encoded)
-
-        return Joiner(
-            own_id=peer_id_of(self._key.signer.public_key),
-            dialer=self._net,
-            book=book,
-            save=save,
-            clock_ms=lambda: self._clock.now().ms,
-            date_ms=lambda: self._clock.now().wall_ms,
-            dice=random.random,
-            report=self._report_joining,
-        )
-
     def _default_listen(self) -> str:
         """Return the default address, or any free port if another node has it."""
         try:
@@ -277,8 +263,12 @@ class _Node:
 
     def _watch(self, peer_id: PeerId, here: bool) -> None:
         self._sync.watch(peer_id, here)
+        self._reporter.note_peer(peer_id, here)
         if not here:
             self._joiner.look()
+
+    def _condition(self) -> NodeEvent:
+        return self._market.condition()
 
     def _report_joining(self, line: str) -> None:
         self._joining = line
@@ -299,17 +289,6 @@ class _Node:
             await self._loop.tell(CapabilitiesChanged(self._inference.capabilities()))
             await self._capable.wait()
             self._capable = trio.Event()
-
-    async def _learn_addresses(self) -> None:
-        """Remember where live authors say they can be dialled."""
-        pause_s = LEARN_FIRST_S
-        while True:
-            await trio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LEARN_EVERY_S)
-            live = list(self._loop.machine.presences.live(self._clock.now().ms).items())
-            for author, heard in random.sample(live, min(len(live), LEARN_AUTHORS_MAX)):
-                if heard.presence is not None:
-                    self._joiner.learn(peer_id_of(author), heard.presence.addresses)
 
     async def _watch_disk(self) -> None:
         await DiskWatch(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from consensus.rows import Changes
 from node.clock import Clock
 from node.core.effects import (
     Adopted,
@@ -76,7 +77,7 @@ class Loop:
     """Runs one machine until cancelled.
 
     Args to the constructor are the doors: where rows and the journal lie, how to publish, and
-    who runs models.
+    who runs models. `stepped` is told of each step what it wrote, and of an outage nothing.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Loop:
         differs: Callable[[PublicKey], None] = lambda author: None,
         recovery: Recovery | None = None,
         adopted: Callable[[], None] = lambda: None,
+        stepped: Callable[[Sequence[Changes]], None] = lambda written: None,
     ) -> None:
         self.machine = machine
         self._log = log
@@ -101,6 +103,7 @@ class Loop:
         self._differs = differs
         self._recovery = recovery
         self._adopted = adopted
+        self._stepped = stepped
         self._outage = ""
         self._suspicion = ""
         self._inbox = Inbox()
@@ -241,14 +244,11 @@ class Loop:
         return waiter.outcome
 
     async def _step(self, events: Sequence[Event], nursery: trio.Nursery | None) -> None:
-        """Let the machine see some events, then do all it asks: disk first, the rest after.
-
-        Without a nursery no model run is begun.
-        """
+        """Let the machine see some events, then do what it asks; no runs without a nursery."""
         self._wake_ms = None
         entries: list[bytes] = []
         later: list[Effect] = []
-        wrote = False
+        written: list[Changes] = []
         for event in events:
             for effect in self.machine.handle(event, self._clock.now()):
                 match effect:
@@ -256,12 +256,12 @@ class Loop:
                         entries.append(entry)
                     case Append(changes):
                         self._log.stage(changes)  # the next event of this step reads it
-                        wrote = True
+                        written.append(changes)
                     case Wake(at_ms):
                         self._wake_ms = at_ms
                     case _:
                         later.append(effect)
-        if entries or wrote:
+        if entries or written:
             try:
                 await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
             except StoreError as error:  # the next machine would not know that it has to stop
@@ -269,6 +269,7 @@ class Loop:
                     if isinstance(effect, Halt):
                         raise SignedElsewhere(effect.reason) from error
                 raise
+        self._stepped(written)
         for effect in later:
             await self._do(effect, nursery)
 
@@ -311,6 +312,7 @@ class Loop:
         self._outage, self._suspicion = str(error), ""
         self._wake_ms = None
         self._recovery.drop()
+        self._stepped([])
         while True:
             await self._refuse_for(RETRY_S)
             try:
@@ -323,6 +325,7 @@ class Loop:
                 self._outage = str(again)
         logger.info("the disk takes writes again")
         self._outage = ""
+        self._stepped([])
         return self._inbox.beginning()
 
     async def _refuse_for(self, seconds: float) -> None:

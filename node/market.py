@@ -32,6 +32,7 @@ from node.ports import Log, Net, Peer, SubmitRequest
 from node.show import STATE_NAMES, capability_text, standing_view, standing_views, task_view
 from node.sync import Sync
 from node.views import LeaderboardView, PeerView, StatusView, TaskView
+from node.views_events import NodeEvent
 from protocol.errors import ProtocolError
 from protocol.ids import PeerId, PublicKey, TaskId
 from protocol.params import Network
@@ -176,6 +177,19 @@ class NodeMarket:
         keys = (set(connected) | set(live)) - {doors.machine.me}
         views = [self._peer_view(key, connected.get(key)) for key in keys]
         return tuple(sorted(views, key=lambda view: (view.worker_id, view.peer_id)))
+
+    def condition(self) -> NodeEvent:
+        """Return whether this node can take part, and what it lacks."""
+        doors = self._doors
+        waiting = self._not_ready(doors.inference.capabilities())
+        return NodeEvent(
+            type="node",
+            ready=not waiting,
+            waiting=waiting,
+            signing=doors.machine.outbox.signing and not doors.loop.outage,
+            read_only=doors.loop.outage,
+            behind=doors.machine.is_behind,
+        )
 
     def status(self) -> StatusView:
         """Return how this node is."""

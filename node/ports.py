@@ -199,14 +199,3 @@ class Market(Protocol):
     def status(self) -> StatusView:
         """Return how this node is."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the RPC serves.
-
-    Attributes:
-        market: Tasks, scores, peers, and how the node is.
-    """
-
-    market: Market

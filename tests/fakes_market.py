@@ -4,7 +4,10 @@ import hashlib
 from dataclasses import replace
 
 from node.errors import RequestRefused
-from node.ports import Services, SubmitRequest
+from node.feed import Feed
+from node.news import Reporter
+from node.ports import SubmitRequest
+from node.services import Services
 from node.views import (
     AnswerView,
     AttemptView,
@@ -16,6 +19,9 @@ from node.views import (
     TaskView,
     WorkerView,
 )
+from node.views_events import NodeEvent
+from protocol.ids import PublicKey
+from tests.fakes import MemoryRows
 
 ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
 BOB = WorkerView("bob", "12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobB2")
@@ -216,6 +222,15 @@ class FakeMarket:
             raise self.failure
 
 
-def services(market: FakeMarket) -> Services:
+CONDITION = NodeEvent("node", ready=True, waiting="", signing=True, read_only="", behind=False)
+
+
+def a_reporter(*, run: str = "cafe0001", kept_max: int = 100) -> Reporter:
+    """Return a reporter of a node with an empty log, whose condition never changes."""
+    feed = Feed(run, kept_max=kept_max)
+    return Reporter(feed, MemoryRows(), me=PublicKey(bytes(32)), condition=lambda: CONDITION)
+
+
+def services(market: FakeMarket, reporter: Reporter | None = None) -> Services:
     """Return all that the RPC serves, around one market."""
-    return Services(market=market)
+    return Services(market=market, reporter=reporter or a_reporter())

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from node.errors import RequestRefused
-from node.ports import Services
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.routes import build_router
 from node.rpc.schemas import ErrorBody
+from node.services import Services
 from protocol.errors import MarketError
 
 _STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 500, 502, 503)

@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
-from node.ports import Market, Services, SubmitRequest
+from node.ports import Market, SubmitRequest
 from node.rpc.schemas import TASKS_SHOWN, CancelBody, Flag, Limit, StateName, SubmitBody
+from node.services import Services
 from node.views import TaskView
 
 

@@ -10,10 +10,10 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
 from node.errors import StartError
-from node.ports import Services
 from node.rpc.app import create_app
 from node.rpc.connection import WRITE_SECONDS, Connection
 from node.rpc.guard import BODY_SECONDS
+from node.services import Services
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
     from trio_typing import TaskStatus

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import count
 
+from consensus.rows import Changes
 from node.clock import Clock
 from node.core.effects import Channel
 from node.core.machine import Machine
@@ -40,6 +41,7 @@ class Bench:
         gate: What its mesh would ask.
         done: `journal`, `flush` and `publish` in the order in which they happened.
         published: What was offered to the mesh.
+        told: Of each step, how many rows were not written yet, and what it wrote.
     """
 
     loop: Loop
@@ -47,11 +49,13 @@ class Bench:
     gate: RecordGate
     done: list[str] = field(default_factory=list)
     published: list[tuple[Channel, bytes]] = field(default_factory=list)
+    told: list[tuple[int, list[Changes]]] = field(default_factory=list)
 
 
 def a_bench(name: str = "alice") -> Bench:
     done: list[str] = []
     published: list[tuple[Channel, bytes]] = []
+    told: list[tuple[int, list[Changes]]] = []
 
     class Log(MemoryLog):
         def flush(self, *, sync: bool = False) -> None:
@@ -83,6 +87,7 @@ def a_bench(name: str = "alice") -> Bench:
         publish=publish,
         inference=EchoInference(),
         clock=Clock(),
+        stepped=lambda written: told.append((log.staged_count, list(written))),
     )
     gate = RecordGate(loop=loop, log=log, network=NETWORK, topics=TOPICS)
-    return Bench(loop, log, gate, done, published)
+    return Bench(loop, log, gate, done, published, told)

@@ -6,6 +6,7 @@ from consensus.log import commits_of, find_task
 from node.core.effects import Channel
 from node.core.events import CapabilitiesChanged, PresencesHeard, SigningAllowed, Started
 from node.errors import RequestRefused, SignedElsewhere, StoreError
+from node.news import news_of
 from protocol.gossip import unpack_gossip
 from protocol.ids import PeerId
 from protocol.record import open_record
@@ -33,6 +34,19 @@ async def test_submit__is_on_disk_before_it_is_published_and_answered() -> None:
         assert bench.log.staged_count == 0
         published = bench.done.index("publish records")
         assert {"journal", "flush"} <= set(bench.done[:published])
+        nursery.cancel_scope.cancel()
+
+
+async def test_submit__tells_what_was_written_before_it_answers() -> None:
+    bench = a_bench()
+    async with trio.open_nursery() as nursery:
+        await started(bench, nursery)
+
+        task_id = await bench.loop.submit("one", ECHO, b"hello", None)
+
+        assert all(staged == 0 for staged, _ in bench.told)
+        news = news_of(changes for _, written in bench.told for changes in written)
+        assert [one.task_id for one in news if one.kind == "task"] == [task_id]
         nursery.cancel_scope.cancel()
 
 

@@ -1,0 +1,19 @@
+"""All that a node offers over its RPC, one field for each part."""
+
+from dataclasses import dataclass
+
+from node.news import Reporter
+from node.ports import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the RPC serves.
+
+    Attributes:
+        market: Tasks, scores, peers, and how the node is.
+        reporter: What happens, as it happens.
+    """
+
+    market: Market
+    reporter: Reporter
