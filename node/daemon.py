@@ -21,6 +21,7 @@ from node.core.settings import Settings
 from node.disk import DiskWatch
 from node.errors import SignedElsewhere, StartError, first_of
 from node.exchange import PRESENCES_MAX
+from node.explain.service import NodeExplainer
 from node.feed import Feed
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
@@ -171,24 +172,27 @@ class _Node:
         self._joiner = open_joiner(
             config, self._net, self._clock, me=key.signer.public_key, report=self._report_joining
         )
-        self._market = NodeMarket(
-            Doors(
-                loop=self._loop,
-                log=store.log,
-                net=self._net,
-                inference=self._inference,
-                sync=self._sync,
-                network=network,
-                topics=self._topics,
-                clock=self._clock,
-                counters=self._host.stats,
-                joining=lambda: self._joining,
-                has_bootstrap=bool(config.bootstrap),
-                default_type=config.task_types[0],
-                version=VERSION,
-            )
+        doors = Doors(
+            loop=self._loop,
+            log=store.log,
+            net=self._net,
+            inference=self._inference,
+            sync=self._sync,
+            network=network,
+            topics=self._topics,
+            clock=self._clock,
+            counters=self._host.stats,
+            joining=lambda: self._joining,
+            has_bootstrap=bool(config.bootstrap),
+            default_type=config.task_types[0],
+            version=VERSION,
         )
-        self._services = Services(market=self._market, reporter=self._reporter)
+        self._market = NodeMarket(doors)
+        self._services = Services(
+            market=self._market,
+            reporter=self._reporter,
+            explainer=NodeExplainer(doors, self._market.standings),
+        )
 
     async def run(self) -> None:
         """Open for business, until a signal says otherwise."""

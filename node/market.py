@@ -3,11 +3,9 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from string import hexdigits
 
 import trio
 
-from consensus import layout
 from consensus.leaderboard import Standing, leaderboard
 from consensus.log import (
     faults_of,
@@ -19,12 +17,14 @@ from consensus.log import (
     state_digest,
     task_counts,
 )
-from consensus.verdict import SubmittedTask
+from consensus.verdict import State, SubmittedTask, Verdict
 from node.clock import Clock
 from node.core.machine import Machine
-from node.core.own import find_asked, is_cancelled, request_key
+from node.core.own import find_asked, is_cancelled, request_key, retry_slot
+from node.core.submitter import is_input_at_fault, seats_again
 from node.errors import NetError, RequestRefused
 from node.exchange import pack_board, read_board
+from node.hex_ids import read_model, resolve_task
 from node.inference.service import InferenceService, WorkerState
 from node.loop import Loop
 from node.names import alias_of, peer_id_of, worker_view
@@ -42,10 +42,6 @@ from protocol.topics import Topics
 REQUEST_ID_CHARS_MAX = 128  # as many as the RPC takes
 TASKS_SHOWN_MAX = 1_000
 TASKS_SEARCHED_MAX = 5_000  # a filtered listing looks at no more than these
-TASK_ID_DIGITS = 64
-PREFIX_DIGITS_MIN = 8
-MODEL_DIGITS = 64
-TEXT_SHOWN_MAX = 70  # of what a user mistyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class NodeMarket:
         input_bytes = doors.inference.encode(name, request.text)
         capability = doors.inference.default_capability(name)
         if request.model is not None:
-            capability = Capability(name, _model_digest(request.model))
+            capability = Capability(name, read_model(request.model))
         request_id = secrets.token_hex(16) if request.request_id is None else request.request_id
         if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
             limit = f"need 1 to {REQUEST_ID_CHARS_MAX}"
@@ -105,14 +101,14 @@ class NodeMarket:
 
     async def cancel(self, task_id: str) -> None:
         """Stop caring for an own task."""
-        found = self._resolve(task_id)
+        found = resolve_task(self._doors.log, task_id)
         if found is None:
             raise RequestRefused(404, "unknown_task", f"task {task_id}: not in this node's log")
         await self._doors.loop.cancel(found)
 
     def find_task(self, task_id: str) -> TaskView | None:
         """Return a task by its id, or by a unique prefix of it."""
-        found = self._resolve(task_id)
+        found = resolve_task(self._doors.log, task_id)
         submitted = None if found is None else find_task(self._doors.log, found)
         return None if submitted is None else self._view(submitted)
 
@@ -137,7 +133,7 @@ class NodeMarket:
         doors = self._doors
         return LeaderboardView(
             of=worker_view(doors.log, doors.machine.me),
-            rows=standing_views(doors.log, self._standings()),
+            rows=standing_views(doors.log, self.standings()),
             state_digest=state_digest(doors.log).hex(),
             records=record_count(doors.log),
             same_as_ours=True,
@@ -166,7 +162,7 @@ class NodeMarket:
         return pack_board(
             digest=state_digest(log),
             records=record_count(log),
-            rows=[(standing, alias_of(log, standing.key)) for standing in self._standings()],
+            rows=[(standing, alias_of(log, standing.key)) for standing in self.standings()],
         )
 
     def peers(self) -> tuple[PeerView, ...]:
@@ -220,7 +216,7 @@ class NodeMarket:
             uptime_s=int(trio.current_time() - self._started_s),
         )
 
-    def _standings(self) -> tuple[Standing, ...]:
+    def standings(self) -> tuple[Standing, ...]:
         """Rank everyone, anew only when something changed."""
         digest = state_digest(self._doors.log)
         if self._board[0] != digest:
@@ -242,7 +238,21 @@ class NodeMarket:
             listed=listed,
             waiting=waiting,
             cancelled=is_cancelled(doors.log, submitted.task_id),
+            is_given_up=self._is_given_up,
         )
+
+    def _is_given_up(self, submitted: SubmittedTask, verdict: Verdict) -> bool:
+        """Answer whether an undecided task will not be tried again, as far as anybody can know."""
+        machine, task = self._doors.machine, submitted.task
+        if is_cancelled(self._doors.log, submitted.task_id):
+            return True
+        if verdict.state is not State.SPLIT:
+            return False
+        if is_input_at_fault(task, verdict) or not seats_again(task, self._doors.network.params):
+            return True
+        waits = machine.outbox.find(retry_slot(submitted.task_id)) is not None
+        under_way = machine.submitter.find(submitted.task_id) is not None or waits
+        return submitted.author == machine.me and not under_way
 
     def _peer_view(self, key: PublicKey, peer: Peer | None) -> PeerView:
         doors = self._doors
@@ -298,36 +308,6 @@ class NodeMarket:
             names = ", ".join(p.peer_id for p in found)
             raise RequestRefused(409, "ambiguous_peer", f"several peers are {peer}: {names}")
         return found[0]
-
-    def _resolve(self, text: str) -> TaskId | None:
-        if not PREFIX_DIGITS_MIN <= len(text) <= TASK_ID_DIGITS or not _is_hex(text):
-            limit = f"need {TASK_ID_DIGITS} hex digits, or the first {PREFIX_DIGITS_MIN} or more"
-            raise RequestRefused(400, "bad_task_id", f"task id {_shown(text)}: {limit}")
-        if len(text) == TASK_ID_DIGITS:
-            return TaskId(bytes.fromhex(text))
-        even = bytes.fromhex(text[: len(text) // 2 * 2])
-        found: list[TaskId] = []
-        for key, _ in self._doors.log.scan(layout.TASK + even):
-            if key[1:].hex().startswith(text.lower()):
-                found.append(TaskId(key[1:]))
-            if len(found) > 1:
-                raise RequestRefused(409, "ambiguous_task", f"several tasks begin with {text}")
-        return found[0] if found else None
-
-
-def _model_digest(text: str) -> bytes:
-    if len(text) != MODEL_DIGITS or not _is_hex(text):
-        need = f"need the {MODEL_DIGITS} hex digits of its digest"
-        raise RequestRefused(400, "bad_model", f"model {_shown(text)}: {need}")
-    return bytes.fromhex(text)
-
-
-def _is_hex(text: str) -> bool:
-    return all(letter in hexdigits for letter in text)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= TEXT_SHOWN_MAX else text[: TEXT_SHOWN_MAX - 3] + "...")
 
 
 def _state_name(log: Log, task_id: TaskId) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from node.explain.port import Explainer
 from node.news import Reporter
 from node.ports import Market
 
@@ -13,7 +14,9 @@ class Services:
     Attributes:
         market: Tasks, scores, peers, and how the node is.
         reporter: What happens, as it happens.
+        explainer: Why things are as they are.
     """
 
     market: Market
     reporter: Reporter
+    explainer: Explainer

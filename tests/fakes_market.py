@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from node.errors import RequestRefused
+from node.explain.port import Explainer
 from node.feed import Feed
 from node.news import Reporter
 from node.ports import SubmitRequest
@@ -22,6 +23,7 @@ from node.views import (
 from node.views_events import NodeEvent
 from protocol.ids import PublicKey
 from tests.fakes import MemoryRows
+from tests.fakes_explain import FakeExplainer
 
 ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
 BOB = WorkerView("bob", "12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobB2")
@@ -45,6 +47,7 @@ def a_task(task_id: str, text: str = "fine", submitter: WorkerView = ALICE) -> T
         attempt=0,
         state="open",
         chain_state="open",
+        settled=False,
         answer=None,
         unreplicated=False,
         cancelled=False,
@@ -64,6 +67,7 @@ def decided(task: TaskView, answer: str = "positive") -> TaskView:
         task,
         state="final",
         chain_state="final",
+        settled=True,
         answer=answer,
         waiting="",
         committed=workers,
@@ -169,7 +173,7 @@ class FakeMarket:
         if task.state == "final":
             raise RequestRefused(409, "decided", "it is decided")
         self.cancels.append(task_id)
-        self.known[task_id] = replace(task, cancelled=True)
+        self.known[task_id] = replace(task, cancelled=True, settled=True)
 
     def find_task(self, task_id: str) -> TaskView | None:
         """Return a task by id or prefix."""
@@ -231,6 +235,12 @@ def a_reporter(*, run: str = "cafe0001", kept_max: int = 100) -> Reporter:
     return Reporter(feed, MemoryRows(), me=PublicKey(bytes(32)), condition=lambda: CONDITION)
 
 
-def services(market: FakeMarket, reporter: Reporter | None = None) -> Services:
+def services(
+    market: FakeMarket,
+    reporter: Reporter | None = None,
+    explainer: Explainer | None = None,
+) -> Services:
     """Return all that the RPC serves, around one market."""
-    return Services(market=market, reporter=reporter or a_reporter())
+    return Services(
+        market=market, reporter=reporter or a_reporter(), explainer=explainer or FakeExplainer()
+    )

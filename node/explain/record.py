@@ -36,7 +36,7 @@ def record_why(rows: Rows, record: Record, me: PublicKey) -> RecordWhyView:
         record_id=record.record_id.hex(),
         author=worker_view(rows, record.author),
         created_ms=record.created_ms,
-        bytes=len(record.raw),
+        size_bytes=len(record.raw),
         statements=tuple(_statements(rows, record)),
         in_journal=in_journal,
         because=tuple(_where(is_ours=is_ours, in_journal=in_journal)),

@@ -318,7 +318,7 @@ class RecordWhyView:
         record_id: 64 hex digits.
         author: Who signed it.
         created_ms: The author's clock, Unix milliseconds.
-        bytes: How long it is, packed.
+        size_bytes: How long it is, packed.
         statements: What it says.
         in_journal: Whether this node signed it, so that its journal holds it too.
         because: Where it is held, in words.
@@ -327,7 +327,7 @@ class RecordWhyView:
     record_id: str
     author: WorkerView
     created_ms: int
-    bytes: int
+    size_bytes: int
     statements: tuple[StatementView, ...]
     in_journal: bool
     because: tuple[str, ...]

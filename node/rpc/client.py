@@ -74,6 +74,14 @@ class Client:
         """Return the leaderboard a peer of the node computes."""
         return self._call("GET", f"/leaderboard/of/{_quoted(peer)}")
 
+    def explain(self, what: str) -> Any:
+        """Return why a task, a worker's score or a record is as it is."""
+        return self._call("GET", f"/explain/{_quoted(what)}")
+
+    def worker(self, name: str) -> Any:
+        """Return one worker: its row of the leaderboard, and how it is."""
+        return self._call("GET", f"/workers/{_quoted(name)}")
+
     def peers(self) -> Any:
         """Return who the node is connected to, or hears of."""
         return self._call("GET", "/peers")

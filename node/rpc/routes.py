@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
 from node.ports import Market, SubmitRequest
+from node.rpc.routes_explain import add_explain_routes
 from node.rpc.schemas import TASKS_SHOWN, CancelBody, Flag, Limit, StateName, SubmitBody
 from node.services import Services
 from node.views import TaskView
@@ -22,6 +23,7 @@ def build_router(services: Services) -> APIRouter:
     router = APIRouter(default_response_class=JSONResponse)
     _add_task_routes(router, services.market)
     _add_node_routes(router, services.market)
+    add_explain_routes(router, services.explainer)
     return router
 
 

@@ -1,0 +1,23 @@
+"""The addresses where a node says why: each one calls one method of the Explainer."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from node.explain.port import Explainer
+from node.explain.views import ExplanationView, WorkerDetailView
+
+
+def add_explain_routes(router: APIRouter, explainer: Explainer) -> None:
+    """Add the routes that explain."""
+
+    @router.get("/explain/{what:path}", response_model=ExplanationView)
+    async def explain(what: str) -> JSONResponse:
+        """Say why a task, a worker's score or a record is as it is; a name may hold a slash."""
+        return JSONResponse(asdict(await explainer.explain(what)))
+
+    @router.get("/workers/{worker:path}", response_model=WorkerDetailView)
+    async def worker(worker: str) -> JSONResponse:
+        """Show one worker: its row of the leaderboard, and how it is."""
+        return JSONResponse(asdict(explainer.worker(worker)))
