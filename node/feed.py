@@ -83,6 +83,11 @@ class Feed:
         self._closed = False
 
     @property
+    def oldest(self) -> int:
+        """Return the number of the oldest event that is kept; the next one while there is none."""
+        return self.newest - len(self._kept) + 1
+
+    @property
     def is_closed(self) -> bool:
         """Answer whether nothing more will come."""
         return self._closed
@@ -107,8 +112,7 @@ class Feed:
             number: The last one the reader knows, 0 to `newest`.
             limit: The most to return.
         """
-        oldest = self.newest - len(self._kept) + 1
-        begin = max(number + 1, oldest)
+        begin = max(number + 1, self.oldest)
         end = min(begin + limit, self.newest + 1)
         kept, kept_max = self._kept, self._kept_max
         events = tuple([kept[(n - 1) % kept_max] for n in range(begin, end)])

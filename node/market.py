@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -17,11 +18,10 @@ from consensus.log import (
     state_digest,
     task_counts,
 )
-from consensus.verdict import State, SubmittedTask, Verdict
+from consensus.verdict import SubmittedTask
 from node.clock import Clock
 from node.core.machine import Machine
-from node.core.own import find_asked, is_cancelled, request_key, retry_slot
-from node.core.submitter import is_input_at_fault, seats_again
+from node.core.own import find_asked, is_cancelled, request_key
 from node.errors import NetError, RequestRefused
 from node.exchange import pack_board, read_board
 from node.hex_ids import read_model, resolve_task
@@ -238,21 +238,8 @@ class NodeMarket:
             listed=listed,
             waiting=waiting,
             cancelled=is_cancelled(doors.log, submitted.task_id),
-            is_given_up=self._is_given_up,
+            is_given_up=partial(doors.machine.outlook.is_given_up, doors.log),
         )
-
-    def _is_given_up(self, submitted: SubmittedTask, verdict: Verdict) -> bool:
-        """Answer whether an undecided task will not be tried again, as far as anybody can know."""
-        machine, task = self._doors.machine, submitted.task
-        if is_cancelled(self._doors.log, submitted.task_id):
-            return True
-        if verdict.state is not State.SPLIT:
-            return False
-        if is_input_at_fault(task, verdict) or not seats_again(task, self._doors.network.params):
-            return True
-        waits = machine.outbox.find(retry_slot(submitted.task_id)) is not None
-        under_way = machine.submitter.find(submitted.task_id) is not None or waits
-        return submitted.author == machine.me and not under_way
 
     def _peer_view(self, key: PublicKey, peer: Peer | None) -> PeerView:
         doors = self._doors

@@ -1,6 +1,6 @@
 """From rows of the log to what people look at."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from consensus.leaderboard import Standing
 from consensus.log import chain_answer, chain_of, commits_of, find_task, find_verdict
@@ -52,6 +52,7 @@ def task_view(
     listed: Sequence[PublicKey],
     waiting: str,
     cancelled: bool,
+    is_given_up: Callable[[SubmittedTask, Verdict], bool],
 ) -> TaskView:
     """Show one task.
 
@@ -62,6 +63,7 @@ def task_view(
         listed: Whom we asked, if it is ours and unseated; else empty.
         waiting: What our own node waits for; empty for tasks of others.
         cancelled: Whether our user gave it up.
+        is_given_up: Answers of an undecided attempt whether nobody will try it again.
     """
     task_id, task = submitted.task_id, submitted.task
     verdict = find_verdict(rows, task_id)
@@ -69,7 +71,10 @@ def task_view(
     chain = chain_of(rows, task_id)
     settled = chain_answer(rows, chain)
     chain_verdict = settled[1] if settled else find_verdict(rows, chain[-1])
+    last = find_task(rows, chain[-1])
     assert chain_verdict is not None, "a chain is made of known tasks"
+    assert last is not None, "a chain is made of known tasks"
+    is_decided = chain_verdict.state in (State.FINAL, State.VOID)
     committed = [key for key, _ in commits_of(rows, task_id, limit=COMMITS_SHOWN_MAX)]
     jurors = [vote.juror for vote in verdict.votes]
     if verdict.state is State.OPEN:
@@ -90,6 +95,7 @@ def task_view(
         state=STATE_NAMES[verdict.state],
         chain_state=STATE_NAMES[chain_verdict.state],
         answer=answer_text(chain_verdict.answer) if settled else None,
+        settled=is_decided or cancelled or is_given_up(last, chain_verdict),
         unreplicated=settled is not None and len(chain_verdict.votes) == 1,
         cancelled=cancelled,
         waiting=waiting or _waiting(verdict),

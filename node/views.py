@@ -67,6 +67,7 @@ class TaskView:
         attempt: 0 at first.
         state: open, seated, final, split or void.
         chain_state: The state of the whole chain of retries, which `answer` belongs to.
+        settled: Whether nothing more is to be expected: decided, given up or cancelled.
         answer: The verdict as text, of the last final attempt; None while there is none.
         unreplicated: True if the verdict rests on a single seat.
         cancelled: Whether this node stopped caring for it.
@@ -90,6 +91,7 @@ class TaskView:
     attempt: int
     state: TaskState
     chain_state: TaskState
+    settled: bool
     answer: str | None
     unreplicated: bool
     cancelled: bool

@@ -77,6 +77,19 @@ class Outlook:
             ]
         return self._own(rows, submitted, verdict, now_ms)
 
+    def is_given_up(self, rows: Rows, submitted: SubmittedTask, verdict: Verdict) -> bool:
+        """Answer whether the last attempt at an undecided task is known not to be tried again."""
+        if is_cancelled(rows, submitted.task_id):
+            return True
+        if verdict.state is not State.SPLIT:
+            return False
+        if self._why_given_up(submitted, verdict):
+            return True
+        task_id = submitted.task_id
+        waits = self._outbox.find(retry_slot(task_id)) is not None
+        is_under_way = waits or self._submitter.find(task_id) is not None
+        return submitted.author == self._me and not is_under_way
+
     def _own(
         self, rows: Rows, submitted: SubmittedTask, verdict: Verdict, now_ms: int
     ) -> list[Step]:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from node.errors import RequestRefused
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.routes import build_router
+from node.rpc.routes_events import KEEP_ALIVE_SECONDS
 from node.rpc.schemas import ErrorBody
 from node.services import Services
 from protocol.errors import MarketError
@@ -22,7 +23,12 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
 
 
 def create_app(
-    services: Services, *, token: str, port: int, body_seconds: float = BODY_SECONDS
+    services: Services,
+    *,
+    token: str,
+    port: int,
+    body_seconds: float = BODY_SECONDS,
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
 ) -> ASGIApp:
     """Build the application a server on `127.0.0.1:port` serves.
 
@@ -31,6 +37,7 @@ def create_app(
         token: The secret every request but GET /health must carry.
         port: The real port, which `Host` and `Origin` must name.
         body_seconds: How long a request body may take.
+        keep_alive_seconds: How long an event stream may be silent.
     """
     app = FastAPI(
         title="AI Market node",
@@ -40,7 +47,7 @@ def create_app(
         responses={status: {"model": ErrorBody} for status in _STATUSES},
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.include_router(build_router(services))
+    app.include_router(build_router(services, keep_alive_seconds=keep_alive_seconds))
     app.add_exception_handler(RequestRefused, _on_refused)
     app.add_exception_handler(MarketError, _on_market_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

@@ -8,26 +8,39 @@ from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
 from node.ports import Market, SubmitRequest
+from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
-from node.rpc.schemas import TASKS_SHOWN, CancelBody, Flag, Limit, StateName, SubmitBody
+from node.rpc.schemas import (
+    TASKS_SHOWN,
+    CancelBody,
+    Flag,
+    Limit,
+    StateName,
+    SubmitBody,
+    WaitSeconds,
+)
+from node.rpc.waits import Waits
 from node.services import Services
 from node.views import TaskView
 
 
-def build_router(services: Services) -> APIRouter:
+def build_router(
+    services: Services, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+) -> APIRouter:
     """Return every route, bound to one node.
 
     Answers are rendered from the views as they are: a response model would check our own data
     again, field by field, on the node's only event loop.
     """
     router = APIRouter(default_response_class=JSONResponse)
-    _add_task_routes(router, services.market)
+    _add_task_routes(router, services.market, Waits(services.market, services.reporter.feed))
     _add_node_routes(router, services.market)
+    add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
     add_explain_routes(router, services.explainer)
     return router
 
 
-def _add_task_routes(router: APIRouter, market: Market) -> None:
+def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
     def task_or_refuse(task_id: str) -> TaskView:
         task = market.find_task(task_id)
         if task is None:
@@ -55,9 +68,14 @@ def _add_task_routes(router: APIRouter, market: Market) -> None:
         return JSONResponse([asdict(task) for task in found])
 
     @router.get("/tasks/{task_id}")
-    async def task(task_id: str) -> JSONResponse:
-        """Show all that is known of one task."""
-        return JSONResponse(asdict(task_or_refuse(task_id)))
+    async def task(task_id: str, wait: WaitSeconds = 0) -> JSONResponse:
+        """Show all that is known of one task.
+
+        With `wait` the answer comes once nothing more is to be expected of it (`settled`), or after
+        so many seconds as it is then.
+        """
+        found = await waits.until_settled(task_or_refuse(task_id), wait)
+        return JSONResponse(asdict(found))
 
     @router.post("/tasks/{task_id}/cancel")
     async def cancel(task_id: str, body: CancelBody | None = None) -> JSONResponse:

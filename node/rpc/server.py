@@ -13,6 +13,7 @@ from node.errors import StartError
 from node.rpc.app import create_app
 from node.rpc.connection import WRITE_SECONDS, Connection
 from node.rpc.guard import BODY_SECONDS
+from node.rpc.routes_events import KEEP_ALIVE_SECONDS
 from node.services import Services
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
@@ -44,6 +45,7 @@ async def serve_rpc(
     idle_seconds: float = IDLE_SECONDS,
     body_seconds: float = BODY_SECONDS,
     write_seconds: float = WRITE_SECONDS,
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     task_status: "TaskStatus[str]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; start with `url = await nursery.start(partial(serve_rpc, ...))`.
@@ -60,6 +62,7 @@ async def serve_rpc(
         idle_seconds: How long a connection may stay without a whole request header.
         body_seconds: How long a request body may take.
         write_seconds: How long a client may leave one chunk of an answer unread.
+        keep_alive_seconds: How long an event stream may be silent.
         task_status: Told the real URL once requests are answered.
 
     Raises:
@@ -67,7 +70,13 @@ async def serve_rpc(
     """
     listeners = await _listen(host, port, or_free_port)
     real_port: int = listeners[0].socket.getsockname()[1]
-    app = create_app(services, token=token, port=real_port, body_seconds=body_seconds)
+    app = create_app(
+        services,
+        token=token,
+        port=real_port,
+        body_seconds=body_seconds,
+        keep_alive_seconds=keep_alive_seconds,
+    )
     config = _config(idle_seconds)
     context = WorkerContext(None)
     wrapped = wrap_app(app, 0, "asgi")  # type: ignore[arg-type]

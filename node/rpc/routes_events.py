@@ -1,0 +1,173 @@
+"""The address where a node tells what happens, as it happens: server-sent events.
+
+The format is that of the HTML standard, so `curl -N` and `EventSource` both read it. Every event
+has an id, `RUN-NUMBER`; whoever sends the last one it saw as `Last-Event-ID` goes on from there.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated
+
+import trio
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from node.errors import RequestRefused
+from node.feed import Event, Feed, News
+from node.hex_ids import check_task_id
+from node.news import Reporter
+from node.rpc.schemas import errors
+from node.views_events import EventType, EventView, GapEvent
+
+STREAMS_MAX = 16  # half of the connections, so that commands always find one
+EVENTS_TOGETHER_MAX = 64  # written as one chunk; the reader's deadline is for one chunk
+KEEP_ALIVE_SECONDS = 15.0  # a dead connection is noticed by then; proxies cut after 30 or more
+
+
+class EventStream(StreamingResponse):
+    """A stream of server-sent events; whatever ends it, its reader is no longer counted."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, chunks: AsyncGenerator[bytes], status_code: int = 200) -> None:
+        super().__init__(chunks, status_code)
+        self._chunks = chunks
+
+    async def stream_response(self, send: Send) -> None:
+        """Send chunk after chunk."""
+        async with aclosing(self._chunks):
+            await super().stream_response(send)
+
+
+class Filter:
+    """Which events a reader wants: of certain types, or about one task and its retries."""
+
+    def __init__(self, kinds: Sequence[EventType], task: str | None) -> None:
+        self._kinds = frozenset(kinds)
+        self._prefix = task
+        self._retries: set[bytes] = set()
+
+    def wants(self, news: News) -> bool:
+        """Answer whether the reader is to be told."""
+        if self._prefix is not None:
+            if news.parent and self._is_it(news.parent):
+                self._retries.add(news.task_id)  # at most as many as a task has attempts
+            if not self._is_it(news.task_id):
+                return False
+        return not self._kinds or news.kind in self._kinds
+
+    def _is_it(self, task_id: bytes) -> bool:
+        assert self._prefix is not None, "a reader wants one task"
+        return task_id in self._retries or task_id.hex().startswith(self._prefix)
+
+
+def add_event_routes(
+    router: APIRouter, reporter: Reporter, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+) -> None:
+    """Add the route that streams.
+
+    Args:
+        router: Where to add it.
+        reporter: What happens.
+        keep_alive_seconds: How long a stream may be silent.
+    """
+
+    @router.get(
+        "/events",
+        response_class=EventStream,
+        response_model=EventView | GapEvent,
+        responses=errors(400, 503),
+        response_description="Each event's `data` is one of these documents.",
+    )
+    async def events(
+        kinds: Annotated[
+            list[EventType] | None,
+            Query(alias="type", description="Only these types; may be repeated."),
+        ] = None,
+        task: Annotated[
+            str | None,
+            Query(description="Only this task and its retries: an id or its first digits."),
+        ] = None,
+        last_event_id: Annotated[
+            str | None, Header(description="The last id seen: the stream goes on after it.")
+        ] = None,
+    ) -> EventStream:
+        """Stream what happens from now on, or from the last event seen.
+
+        A `gap` event stands where events are missing: the reader was too slow, away for too long,
+        or the node was started anew. What is shown elsewhere is then to be read again.
+        """
+        feed = reporter.feed
+        wanted = Filter(kinds or (), None if task is None else check_task_id(task))
+        if feed.readers >= STREAMS_MAX:
+            message = f"{STREAMS_MAX} event streams are open, the most; close one"
+            raise RequestRefused(503, "too_many_streams", message)
+        place, gap = place_after(feed, last_event_id)
+        return EventStream(_stream(reporter, wanted, place, gap, keep_alive_seconds))
+
+
+def place_after(feed: Feed, last_event_id: str | None) -> tuple[int, GapEvent | None]:
+    """Return after which number a reader goes on, and what it is told before if it cannot know.
+
+    Without an id that is now. An id of another run, or that was never given, has a gap after it
+    whose size nobody can know; all that is still kept is told.
+    """
+    if last_event_id is None:
+        return feed.newest, None
+    run, _, digits = last_event_id.strip().partition("-")
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(feed.newest))
+    if run == feed.run and is_number and int(digits) <= feed.newest:
+        return int(digits), None
+    return feed.oldest - 1, GapEvent("gap", None)
+
+
+async def _stream(
+    reporter: Reporter, wanted: Filter, place: int, gap: GapEvent | None, keep_alive_seconds: float
+) -> AsyncGenerator[bytes]:
+    feed = reporter.feed
+    feed.readers += 1
+    try:
+        # The place at once, so that a reader that loses the connection before the first event can
+        # go on; an id without data is no event, but is remembered.
+        yield _place(feed, place) if gap is None else _gap(feed, place, gap)
+        while True:
+            found = feed.after(place, limit=EVENTS_TOGETHER_MAX)
+            if found.missed:
+                place += found.missed
+                yield _gap(feed, place, GapEvent("gap", found.missed))
+            if found.events:
+                place = found.events[-1].number
+                chunk = b"".join(_told(reporter, e) for e in found.events if wanted.wants(e.news))
+                if chunk:
+                    yield chunk
+                await trio.lowlevel.checkpoint()  # a reader of little must not hold the others up
+                continue
+            if feed.is_closed:
+                return
+            with trio.move_on_after(keep_alive_seconds) as waited:
+                await feed.wait(place)
+            if waited.cancelled_caught:
+                yield b": still here\n" + _place(feed, place)
+    finally:
+        feed.readers -= 1
+
+
+def _told(reporter: Reporter, event: Event) -> bytes:
+    view = reporter.view(event.news)
+    return _framed(f"{reporter.feed.run}-{event.number}", view.type, asdict(view))
+
+
+def _gap(feed: Feed, place: int, gap: GapEvent) -> bytes:
+    return _framed(f"{feed.run}-{place}", gap.type, asdict(gap))
+
+
+def _place(feed: Feed, place: int) -> bytes:
+    return f"id: {feed.run}-{place}\n\n".encode()
+
+
+def _framed(event_id: str, kind: str, document: dict[str, object]) -> bytes:
+    data = json.dumps(document, separators=(",", ":"))
+    return f"id: {event_id}\nevent: {kind}\ndata: {data}\n\n".encode()
