@@ -9,6 +9,7 @@ import sys
 import click
 
 from node.commands import run_to_exit_code
+from node.commands_diff import diff
 from node.commands_explain import explain, worker
 from node.commands_network import health, leaderboard, peers, status, version
 from node.commands_simulate import simulate
@@ -32,7 +33,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
-    *(explain, worker),
+    *(explain, worker, diff),
     *(demo, simulate, version),
 )
 for command in COMMANDS:

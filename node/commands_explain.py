@@ -61,12 +61,12 @@ def _show_task(task: Row) -> None:
     what = f"{shortened(task['task_type'], 32)}{model}: {task_text(task, 60)}"
     mine = " (this node)" if task["mine"] else ""
     click.echo(f"{what}\nasked by {who(task['submitter'])}{mine} at {moment(task['created_ms'])}")
-    _section("Why", (("", line) for line in task["because"]))
-    _section("Jury", _jurors(task["jurors"]))
-    _section("Attempts", _attempts(task) if len(task["attempts"]) > 1 else iter(()))
-    _section("What comes next", ((_when(step["in_s"]), step["text"]) for step in task["next"]))
-    _section("Who is waited for", _waited(task["missing"]))
-    _section("Records", _records(task))
+    section("Why", (("", line) for line in task["because"]))
+    section("Jury", _jurors(task["jurors"]))
+    section("Attempts", _attempts(task) if len(task["attempts"]) > 1 else iter(()))
+    section("What comes next", ((_when(step["in_s"]), step["text"]) for step in task["next"]))
+    section("Who is waited for", _waited(task["missing"]))
+    section("Records", _records(task))
 
 
 def _jurors(jurors: Sequence[Row]) -> Lines:
@@ -106,10 +106,10 @@ def _records(task: Row) -> Lines:
 
 def _show_worker(told: Row) -> None:
     _show_detail(told["worker"])
-    _section("Why", (("", line) for line in told["because"]))
-    _section("By submitter", _pairs(told))
-    _section("Reputation", (("", line) for line in told["arithmetic"]))
-    _section(f"Seated for, of the newest {told['looked']} tasks", _recent(told["recent"]))
+    section("Why", (("", line) for line in told["because"]))
+    section("By submitter", _pairs(told))
+    section("Reputation", (("", line) for line in told["arithmetic"]))
+    section(f"Seated for, of the newest {told['looked']} tasks", _recent(told["recent"]))
 
 
 def _pairs(told: Row) -> Lines:
@@ -158,8 +158,8 @@ def _show_record(record: Row) -> None:
     click.echo(f"record {printable(record['record_id'])}")
     signed = f"signed by {who(record['author'])} at {moment(record['created_ms'])}"
     click.echo(f"{signed}, {record['size_bytes']} bytes")
-    _section("It says", _statements(record["statements"]))
-    _section("Where it is", (("", line) for line in record["because"]))
+    section("It says", _statements(record["statements"]))
+    section("Where it is", (("", line) for line in record["because"]))
 
 
 def _statements(statements: Sequence[Row]) -> Lines:
@@ -178,13 +178,13 @@ def _when(in_s: float | None) -> str:
     return "now" if in_s == 0 else f"in {in_s:.1f} s"
 
 
-def _section(title: str, lines: Lines) -> None:
+def section(title: str, lines: Lines) -> None:
     """Print a part of an explanation, if there is anything in it."""
     listed = [(printable(before), printable(line)) for before, line in lines]
     if not listed:
         return
     width = max(len(before) for before, _ in listed)
-    click.echo("\n" + click.style(title, bold=True))
+    click.echo("\n" + click.style(printable(title), bold=True))
     for before, line in listed:
         click.echo(f"  {before.ljust(width)}  {line}" if width else f"  {line}")
 

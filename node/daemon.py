@@ -21,6 +21,7 @@ from node.core.settings import Settings
 from node.disk import DiskWatch
 from node.errors import SignedElsewhere, StartError, first_of
 from node.exchange import PRESENCES_MAX
+from node.explain.differ import NodeDiffer
 from node.explain.service import NodeExplainer
 from node.feed import Feed
 from node.gate import RecordGate
@@ -192,6 +193,7 @@ class _Node:
             market=self._market,
             reporter=self._reporter,
             explainer=NodeExplainer(doors, self._market.standings),
+            differ=NodeDiffer(doors, self._market.standings),
         )
 
     async def run(self) -> None:

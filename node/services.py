@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.news import Reporter
 from node.ports import Market
@@ -15,8 +16,10 @@ class Services:
         market: Tasks, scores, peers, and how the node is.
         reporter: What happens, as it happens.
         explainer: Why things are as they are.
+        differ: How a peer's log and state differ from ours.
     """
 
     market: Market
     reporter: Reporter
     explainer: Explainer
+    differ: Differ

@@ -85,12 +85,13 @@ class Sync:
         self._topics = topics
         self._live_presences = live_presences
         self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
-        self._items = SyncItems(loop, log)
+        self.turn = trio.Lock()  # whoever asks a peer to compare holds it: one at a time
+        self.items = SyncItems(loop, log)
         self._planner = SyncPlanner(random.randrange, _now_ms())
         self._answers = SyncAnswers(
             loop=loop,
             log=log,
-            items=self._items,
+            items=self.items,
             network=network,
             checks=self._checks,
             asked=lambda peer_id: self._planner.asked(peer_id, _now_ms()),
@@ -163,11 +164,12 @@ class Sync:
             nursery.start_soon(self._meet_the_mute)
             while True:
                 self._news = trio.Event()
-                session = await self._next_session()
-                if session is not None:
-                    await self._run_session(session)
-                    continue
-                self._items.forget()
+                async with self.turn:
+                    session = await self._next_session()
+                    if session is not None:
+                        await self._run_session(session)
+                        continue
+                self.items.forget()
                 self._answers.forget()
                 wait_s = (self._planner.look_at_ms(_now_ms()) - _now_ms()) / 1_000
                 with trio.move_on_after(min(wait_s, LOOK_S)):
@@ -192,7 +194,7 @@ class Sync:
             ask=self._net().ask,
             loop=self._loop,
             log=self._log,
-            items=self._items,
+            items=self.items,
             network=self._network,
             topics=self._topics,
             checks=self._checks,

@@ -1,22 +1,22 @@
-"""An Explainer that knows one task, one worker and one record."""
+"""An Explainer that knows one task, one worker and one record, and a Differ that knows bo."""
+
+from dataclasses import replace
 
 from node.errors import RequestRefused
+from node.explain.diff_views import DiffView, LoneRecordView, LoneTaskView
 from node.explain.views import (
     AttemptWhyView,
     CountView,
     ExplanationView,
     JurorView,
-    MarkedView,
-    PairView,
     RecordWhyView,
     SaidView,
     StatementView,
     StepView,
     TaskWhyView,
     WaitedView,
-    WorkerDetailView,
-    WorkerWhyView,
 )
+from node.explain.worker_views import MarkedView, PairView, WorkerDetailView, WorkerWhyView
 from node.views import StandingView, WorkerView
 
 AN = WorkerView("an", "12D3KooWAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAn1")
@@ -141,3 +141,47 @@ class FakeExplainer:
         if who != "bo":
             raise RequestRefused(409, "ambiguous", f"{who}: could be worker bo or worker Bo")
         return a_detail()
+
+
+EQUAL = DiffView(
+    peer=BO,
+    state_digest="ab" * 32,
+    peer_state_digest="ab" * 32,
+    same_state=True,
+    records=12,
+    peer_records=12,
+    complete=True,
+    only_here_count=0,
+    only_there_count=0,
+    only_here=(),
+    only_there=(),
+    tasks=(),
+    verdict="equal",
+    because=("bo~oBoBo2 holds the same records and computes the same state",),
+)
+DIFFERENT = replace(
+    EQUAL,
+    peer_state_digest="cd" * 32,
+    same_state=False,
+    peer_records=13,
+    only_here_count=1,
+    only_there_count=30,
+    only_here=(LoneRecordView(RECORD_ID, AN, 1_700_000_000_000, ("task",), (TASK_ID,)),),
+    only_there=(LoneRecordView("44" * 32, None, None, (), ()),),
+    tasks=(LoneTaskView(TASK_ID, None, 1, 0),),
+    verdict="differ",
+    because=("bo~oBoBo2 lacks 1 record, this node lacks 30 records",),
+)
+
+
+class FakeDiffer:
+    """Compares with bo; a test may change what comes of it."""
+
+    def __init__(self, found: DiffView = EQUAL) -> None:
+        self.found = found
+
+    async def diff(self, peer: str) -> DiffView:
+        """Answer for bo alone."""
+        if peer != "bo":
+            raise RequestRefused(404, "unknown_peer", f"{peer} is not connected")
+        return self.found

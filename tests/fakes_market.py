@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from node.errors import RequestRefused
+from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.feed import Feed
 from node.news import Reporter
@@ -23,7 +24,7 @@ from node.views import (
 from node.views_events import NodeEvent
 from protocol.ids import PublicKey
 from tests.fakes import MemoryRows
-from tests.fakes_explain import FakeExplainer
+from tests.fakes_explain import FakeDiffer, FakeExplainer
 
 ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
 BOB = WorkerView("bob", "12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobB2")
@@ -239,8 +240,12 @@ def services(
     market: FakeMarket,
     reporter: Reporter | None = None,
     explainer: Explainer | None = None,
+    differ: Differ | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
-        market=market, reporter=reporter or a_reporter(), explainer=explainer or FakeExplainer()
+        market=market,
+        reporter=reporter or a_reporter(),
+        explainer=explainer or FakeExplainer(),
+        differ=differ or FakeDiffer(),
     )

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from node.explain.views import ExplanationView, WorkerDetailView
+from node.explain.views import ExplanationView
+from node.explain.worker_views import WorkerDetailView
 
 
 class Explainer(Protocol):

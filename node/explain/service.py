@@ -12,14 +12,9 @@ from node.errors import RequestRefused
 from node.explain.find import Found, Kind, find_one
 from node.explain.record import record_why
 from node.explain.task import task_why
-from node.explain.views import (
-    ExplanationView,
-    RecordWhyView,
-    TaskWhyView,
-    WorkerDetailView,
-    WorkerWhyView,
-)
+from node.explain.views import ExplanationView, RecordWhyView, TaskWhyView
 from node.explain.worker import worker_detail, worker_why
+from node.explain.worker_views import WorkerDetailView, WorkerWhyView
 from node.market import Doors
 from node.show import capability_text
 from protocol.ids import PublicKey, RecordId, TaskId

@@ -10,8 +10,8 @@ from consensus.reputation_steps import reputation_steps
 from consensus.rows import Rows
 from node.core.presences import Presences
 from node.explain.score import Seen, score_words
-from node.explain.views import MarkedView, PairView, WorkerDetailView, WorkerWhyView
 from node.explain.words import MARKS, arithmetic_words
+from node.explain.worker_views import MarkedView, PairView, WorkerDetailView, WorkerWhyView
 from node.names import alias_of, peer_id_of, worker_view
 from node.show import STATE_NAMES, capability_text, standing_view
 from protocol.ids import PublicKey, TaskId

@@ -78,6 +78,10 @@ class Client:
         """Return why a task, a worker's score or a record is as it is."""
         return self._call("GET", f"/explain/{_quoted(what)}")
 
+    def diff(self, peer: str) -> Any:
+        """Return how a peer's records and state differ from the node's."""
+        return self._call("GET", f"/diff/{_quoted(peer)}")
+
     def worker(self, name: str) -> Any:
         """Return one worker: its row of the leaderboard, and how it is."""
         return self._call("GET", f"/workers/{_quoted(name)}")

@@ -36,7 +36,7 @@ def build_router(
     _add_task_routes(router, services.market, Waits(services.market, services.reporter.feed))
     _add_node_routes(router, services.market)
     add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
-    add_explain_routes(router, services.explainer)
+    add_explain_routes(router, services.explainer, services.differ)
     return router
 
 

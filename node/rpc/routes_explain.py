@@ -1,16 +1,18 @@
-"""The addresses where a node says why: each one calls one method of the Explainer."""
+"""The addresses where a node says why: each one calls one method of a part."""
 
 from dataclasses import asdict
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from node.explain.diff_views import Differ, DiffView
 from node.explain.port import Explainer
-from node.explain.views import ExplanationView, WorkerDetailView
+from node.explain.views import ExplanationView
+from node.explain.worker_views import WorkerDetailView
 
 
-def add_explain_routes(router: APIRouter, explainer: Explainer) -> None:
-    """Add the routes that explain."""
+def add_explain_routes(router: APIRouter, explainer: Explainer, differ: Differ) -> None:
+    """Add the routes that explain and compare."""
 
     @router.get("/explain/{what:path}", response_model=ExplanationView)
     async def explain(what: str) -> JSONResponse:
@@ -21,3 +23,8 @@ def add_explain_routes(router: APIRouter, explainer: Explainer) -> None:
     async def worker(worker: str) -> JSONResponse:
         """Show one worker: its row of the leaderboard, and how it is."""
         return JSONResponse(asdict(explainer.worker(worker)))
+
+    @router.get("/diff/{peer:path}", response_model=DiffView)
+    async def diff(peer: str) -> JSONResponse:
+        """Compare logs and states with a connected peer, moving nothing."""
+        return JSONResponse(asdict(await differ.diff(peer)))

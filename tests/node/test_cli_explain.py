@@ -1,4 +1,4 @@
-"""`aimarket explain` and `aimarket worker`, and the routes they ask."""
+"""`aimarket explain`, `aimarket worker` and `aimarket diff`, and the routes they ask."""
 
 import contextlib
 import io
@@ -17,7 +17,14 @@ import trio
 from node.cli import main
 from node.rpc.server import serve_rpc
 from node.rpc.token import RpcFile, write_rpc_file
-from tests.fakes_explain import RECORD_ID, TASK_ID, FakeExplainer, a_task_why
+from tests.fakes_explain import (
+    DIFFERENT,
+    RECORD_ID,
+    TASK_ID,
+    FakeDiffer,
+    FakeExplainer,
+    a_task_why,
+)
 from tests.fakes_market import FakeMarket, services
 
 TOKEN = "a" * 64
@@ -42,8 +49,10 @@ def run_main(*args: str) -> Ended:
 
 
 @asynccontextmanager
-async def serving(explainer: FakeExplainer) -> AsyncIterator[str]:
-    offered = services(FakeMarket(), explainer=explainer)
+async def serving(
+    explainer: FakeExplainer | None = None, differ: FakeDiffer | None = None
+) -> AsyncIterator[str]:
+    offered = services(FakeMarket(), explainer=explainer, differ=differ)
     async with trio.open_nursery() as nursery:
         yield await nursery.start(partial(serve_rpc, offered, port=0, token=TOKEN))
         nursery.cancel_scope.cancel()
@@ -55,11 +64,19 @@ async def explainer() -> FakeExplainer:
 
 
 @pytest.fixture
+async def differ() -> FakeDiffer:
+    return FakeDiffer()
+
+
+@pytest.fixture
 async def run(
-    explainer: FakeExplainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explainer: FakeExplainer,
+    differ: FakeDiffer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Run]:
     monkeypatch.setenv("AIMARKET_HOME", str(tmp_path))
-    async with serving(explainer) as url:
+    async with serving(explainer, differ) as url:
         (tmp_path / "alice").mkdir()
         content = RpcFile(url, TOKEN, os.getpid(), "alice")
         write_rpc_file(tmp_path / "alice" / "rpc.json", content)
@@ -166,10 +183,30 @@ async def test_explain__lets_no_stranger_command_the_terminal(
     assert not any(line.startswith("fake") for line in ended.out.split("\n"))
 
 
+async def test_diff__exits_1_and_names_what_differs(run: Run, differ: FakeDiffer) -> None:
+    equal = await run("diff", "--of", "bo")
+    differ.found = DIFFERENT
+    plain, document = await run("diff", "--of", "bo"), await run("diff", "--of", "bo", "--json")
+    absent = await run("diff", "--of", "nobody")
+
+    lines = plain.out.splitlines()
+    assert (equal.code, plain.code, document.code, absent.code) == (0, 1, 1, 1)
+    assert equal.out.startswith("bo~oBoBo2 holds the same records and computes the same state\n")
+    assert lines[0] == "bo~oBoBo2 lacks 1 record, this node lacks 30 records"
+    assert "  there  cdcdcdcdcdcdcdcd over 13 records" in lines
+    assert "  11111111  unknown here, records: 1 only here" in lines
+    assert "bo~oBoBo2 lacks 1 record" in lines
+    assert any(line.startswith("  22222222  task of task 11111111 by an~nAnAn1") for line in lines)
+    assert "This node lacks 30 records, of which the first 1" in lines
+    assert "  44444444  named, but not sent" in lines
+    assert json.loads(document.out)["verdict"] == "differ"
+    assert absent.err == "Error: nobody is not connected (unknown_peer)\n"
+
+
 async def test_openapi__tells_what_an_explanation_is() -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with (
-        serving(FakeExplainer()) as url,
+        serving() as url,
         httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client,
     ):
         document = (await client.get("/openapi.json")).json()
@@ -179,4 +216,4 @@ async def test_openapi__tells_what_an_explanation_is() -> None:
     assert set(document["components"]["schemas"][name]["properties"]) == {
         *("kind", "task", "worker", "record"),
     }
-    assert "/workers/{worker}" in document["paths"]
+    assert {"/workers/{worker}", "/diff/{peer}"} <= set(document["paths"])

@@ -8,8 +8,8 @@ from consensus.leaderboard import leaderboard
 from consensus.log import faults_of, pairs_of
 from node.core.presences import Presences
 from node.core.settings import Settings
-from node.explain.views import WorkerWhyView
 from node.explain.worker import PAIRS_TOLD_MAX, worker_detail, worker_why
+from node.explain.worker_views import WorkerWhyView
 from node.names import peer_id_of
 from protocol.record import Verified
 from protocol.statements import Capability, Task
