@@ -29,6 +29,9 @@ class Inbox:
         self._send, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         self._standing: dict[type[Event], Event] = {}
 
+    def __len__(self) -> int:
+        return self._events.statistics().current_buffer_used
+
     async def put(self, event: Event) -> None:
         """Add an event, once there is room for it."""
         if isinstance(event, _STANDING):

@@ -8,6 +8,7 @@ is dropped and everything new is refused, until one can be made again from what 
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -47,7 +48,6 @@ from node.core.events import (
 )
 from node.core.machine import Machine
 from node.errors import (
-    InferenceFailed,
     JournalLost,
     NotStored,
     RequestRefused,
@@ -56,12 +56,14 @@ from node.errors import (
     StoreError,
 )
 from node.inbox import Inbox
+from node.instruments import Instruments
 from node.ports import Inference, Log, Relay, SigningJournal
 from node.recovery import Recovery
+from node.runs import Runs
 from node.waiters import Outcome, Waiters
 from protocol.ids import PeerId, PublicKey, TaskId
 from protocol.record import Verified
-from protocol.statements import Capability, Result
+from protocol.statements import Capability
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -77,7 +79,8 @@ class Loop:
     """Runs one machine until cancelled.
 
     Args to the constructor are the doors: where rows and the journal lie, how to publish, and
-    who runs models. `stepped` is told of each step what it wrote, and of an outage nothing.
+    who runs models. `stepped` is told of each step what it wrote, and of an outage nothing. What
+    the machine is still to be told lies in `inbox`.
     """
 
     def __init__(
@@ -93,12 +96,14 @@ class Loop:
         recovery: Recovery | None = None,
         adopted: Callable[[], None] = lambda: None,
         stepped: Callable[[Sequence[Changes]], None] = lambda written: None,
+        instruments: Instruments | None = None,
     ) -> None:
         self.machine = machine
         self._log = log
         self._journal = journal
         self._publish = publish
-        self._inference = inference
+        self._measured = instruments or Instruments(machine.me)
+        self._runs = Runs(inference, self._measured)
         self._clock = clock
         self._differs = differs
         self._recovery = recovery
@@ -106,7 +111,7 @@ class Loop:
         self._stepped = stepped
         self._outage = ""
         self._suspicion = ""
-        self._inbox = Inbox()
+        self.inbox = Inbox()
         self._waiters = Waiters()
         self._wake_ms: int | None = None
         self._busy = trio.Lock()  # held while a step is being done
@@ -126,7 +131,7 @@ class Loop:
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
-                events: Sequence[Event] = await self._inbox.take(wake_ms=self._wake_ms)
+                events: Sequence[Event] = await self.inbox.take(wake_ms=self._wake_ms)
                 while events:
                     try:
                         async with self._busy:
@@ -153,17 +158,15 @@ class Loop:
     async def stop(self) -> None:
         """Let the machine say goodbye; it is told nothing more."""
         async with self._busy:
-            if self._stopped:
-                return
-            self._stopped = True
-            if not self._outage:
+            was_stopped, self._stopped = self._stopped, True
+            if not was_stopped and not self._outage:
                 await self._step([Stopping()], nursery=None)
 
     async def suspend(self, reason: str) -> None:
         """Write nothing more until the disk is found to take it, though no write failed yet."""
         if not self._outage:
             self._suspicion = reason
-            await self._inbox.put(Woke())
+            await self.inbox.put(Woke())
 
     @asynccontextmanager
     async def settled(self) -> AsyncIterator[None]:
@@ -181,7 +184,7 @@ class Loop:
 
     async def tell(self, event: Event) -> None:
         """Hand the machine an event nobody waits for."""
-        await self._inbox.put(event)
+        await self.inbox.put(event)
 
     async def submit(
         self, request_id: str, capability: Capability, input_bytes: bytes, seats: int | None
@@ -237,7 +240,7 @@ class Loop:
             return self.refusal()
         token, waiter = self._waiters.enter()
         try:
-            await self._inbox.put(event(token))
+            await self.inbox.put(event(token))
             await waiter.done.wait()
         finally:
             self._waiters.leave(token)
@@ -249,18 +252,22 @@ class Loop:
         entries: list[bytes] = []
         later: list[Effect] = []
         written: list[Changes] = []
+        began_s = time.perf_counter()
         for event in events:
-            for effect in self.machine.handle(event, self._clock.now()):
+            now = self._clock.now()
+            for effect in self.machine.handle(event, now):
                 match effect:
                     case Journal(entry):
                         entries.append(entry)
                     case Append(changes):
+                        self._measured.tasks.note(changes, self._log, now)
                         self._log.stage(changes)  # the next event of this step reads it
                         written.append(changes)
                     case Wake(at_ms):
                         self._wake_ms = at_ms
                     case _:
                         later.append(effect)
+        self._measured.note_step(began_s)
         if entries or written:
             try:
                 await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
@@ -275,8 +282,10 @@ class Loop:
 
     def _write(self, entries: list[bytes]) -> None:
         if entries:
-            self._journal.append(entries)
-        self._log.flush()
+            with self._measured.journal.timed():
+                self._journal.append(entries)
+        with self._measured.log.timed():
+            self._log.flush()
 
     async def _do(self, effect: Effect, nursery: trio.Nursery | None) -> None:
         match effect:
@@ -314,7 +323,8 @@ class Loop:
         self._recovery.drop()
         self._stepped([])
         while True:
-            await self._refuse_for(RETRY_S)
+            self._waiters.refuse_all(self.refusal())
+            await self.inbox.drop_for(RETRY_S)
             try:
                 async with self._busy:
                     self.machine = await self._recovery.again(self.machine)
@@ -326,12 +336,7 @@ class Loop:
         logger.info("the disk takes writes again")
         self._outage = ""
         self._stepped([])
-        return self._inbox.beginning()
-
-    async def _refuse_for(self, seconds: float) -> None:
-        """Answer all who wait, and whoever asks within some time, that nothing can be written."""
-        self._waiters.refuse_all(self.refusal())
-        await self._inbox.drop_for(seconds)
+        return self.inbox.beginning()
 
     def refusal(self) -> RequestRefused:
         """Return what a user is told while nothing can be written."""
@@ -339,11 +344,7 @@ class Loop:
         return RequestRefused(503, "read_only", f"this node cannot write: {self._outage}; {kept}")
 
     async def _infer(self, task_id: TaskId, capability: Capability, input_bytes: bytes) -> None:
-        result: Result | None = None
         machine = self.machine
-        try:
-            result = await self._inference.infer(capability, input_bytes)
-        except InferenceFailed as error:
-            logger.warning("no answer for task %s: %s", task_id[:4].hex(), error)
+        result = await self._runs.result(task_id, capability, input_bytes)
         if machine is self.machine and not self._outage:  # else another machine would hear of it
             await self.tell(Inferred(task_id, result))

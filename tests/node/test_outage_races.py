@@ -11,6 +11,8 @@ from node.core.effects import Channel
 from node.core.events import Listening, Now, Received, Submit, Token, Via
 from node.core.machine import Machine
 from node.errors import RequestRefused, SignedElsewhere, StoreError
+from node.instruments import Instruments
+from node.runs import Runs
 from node.store.level import LevelLog
 from node.sync import Sync
 from protocol.gossip import unpack_gossip
@@ -40,7 +42,8 @@ async def test_a_run_that_ends_while_the_machine_is_remade__is_no_news_to_the_ne
 ) -> None:
     disk = Disk(tmp_path / "alice")
     late = LateInference()
-    monkeypatch.setattr(disk.loop, "_inference", late)
+    runs = Runs(late, Instruments(disk.loop.machine.me))
+    monkeypatch.setattr(disk.loop, "_runs", runs)
     begin_anew = disk.recovery.again
 
     async def again(before: Machine) -> Machine:
