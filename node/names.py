@@ -1,5 +1,7 @@
 """Authors as people and transports know them: nicknames and peer ids."""
 
+from collections.abc import Callable
+
 import base58
 
 from consensus.log import find_profile
@@ -30,6 +32,16 @@ def key_of(peer_id: str) -> PublicKey | None:
     key = decoded[len(_PEER_ID_PREFIX) :]
     is_key = decoded.startswith(_PEER_ID_PREFIX) and len(key) == _KEY_BYTES
     return PublicKey(key) if is_key else None
+
+
+def peer_id_end(end: str) -> Callable[[PublicKey], bool]:
+    """Return what answers whether the peer id of an author ends so, without writing it out."""
+    try:
+        number = base58.b58decode_int(end)
+    except ValueError:
+        return lambda public_key: False
+    modulus = 58 ** len(end)
+    return lambda key: int.from_bytes(_PEER_ID_PREFIX + key) % modulus == number
 
 
 def alias_of(rows: Rows, public_key: PublicKey) -> str:

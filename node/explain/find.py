@@ -8,17 +8,17 @@ from string import hexdigits
 
 from consensus import layout
 from consensus.rows import Rows
-from node.commands_text import shortened
+from node.commands_text import PEER_ID_SHOWN, shortened
 from node.errors import RequestRefused
-from node.explain.words import name_of
-from node.names import alias_of, key_of, peer_id_of
-from protocol.ids import PublicKey
+from node.explain.words import name_of, shown_alias
+from node.names import alias_of, key_of, peer_id_end, peer_id_of
+from protocol.ids import PublicKey, short
 
 WHAT_CHARS_MAX = 512  # an address has up to 256 bytes, a nickname 64
 ID_DIGITS = 64
 PREFIX_DIGITS_MIN = 8
 CANDIDATES_TOLD_MAX = 5
-# A nickname has no index. As many authors as a node keeps in mind, in some 30 ms; beyond them are
+# A nickname has no index. As many authors as a node keeps in mind, in some 40 ms; beyond them are
 # those it hears of or scores, whatever strangers call themselves.
 PROFILES_LOOKED_MAX = 4_096
 SHOWN_MAX = 70  # characters of what could not be found
@@ -105,15 +105,16 @@ def _named(rows: Rows, letter: bytes, digits: str, kind: Kind) -> Iterator[Found
 
 def _by_name(text: str, rows: Rows, known: Collection[PublicKey]) -> Iterator[Found]:
     """Walk the workers called so, or shown so in a listing: `nickname~end` or `~end`."""
-    profiles = rows.scan(layout.PROFILE)
-    looked = {PublicKey(key[1:]): None for key, _ in islice(profiles, PROFILES_LOOKED_MAX)}
-    for key in dict.fromkeys([*sorted(known), *looked]):
-        if text == alias_of(rows, key):
+    aliases = {key: alias_of(rows, key) for key in sorted(known)}
+    for row, value in islice(rows.scan(layout.PROFILE), PROFILES_LOOKED_MAX):
+        key = PublicKey(row[1:])
+        aliases.setdefault(key, layout.read_profile(value)[1].alias or short(key))
+    head, _, end = text.rpartition("~")
+    is_ended = peer_id_end(end) if "~" in text and len(end) == PEER_ID_SHOWN else None
+    for key, alias in aliases.items():
+        is_shown = is_ended is not None and head in ("", shown_alias(alias)) and is_ended(key)
+        if text == alias or is_shown:
             yield Found(Kind.WORKER, key)
-        elif "~" in text:
-            shown = name_of(rows, key)
-            if text in (shown, shown[shown.rindex("~") :]):
-                yield Found(Kind.WORKER, key)
 
 
 def _has_profile(rows: Rows, key: PublicKey) -> bool:

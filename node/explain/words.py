@@ -31,7 +31,12 @@ MARKS = {
 def name_of(rows: Rows, key: PublicKey) -> str:
     """Name somebody as listings do: by nickname and the end of the peer id."""
     view = worker_view(rows, key)
-    return f"{shortened(view.worker_id, ALIAS_SHOWN)}~{view.peer_id[-PEER_ID_SHOWN:]}"
+    return f"{shown_alias(view.worker_id)}~{view.peer_id[-PEER_ID_SHOWN:]}"
+
+
+def shown_alias(alias: str) -> str:
+    """Return a nickname as listings show it."""
+    return shortened(alias, ALIAS_SHOWN)
 
 
 def names_of(rows: Rows, keys: Iterable[PublicKey]) -> str:
@@ -181,8 +186,8 @@ def arithmetic_words(
     bound = f"{PPM} * (A + {Z2_PPM} // 2 - S) // (N + {Z2_PPM})"
     lines.append(f"S = isqrt({root}) = {steps.spread_ppm}")
     lines.append(f"bound = {bound} = {steps.bound_ppm}")
-    halved = f"reputation = bound >> {steps.faults} = {steps.reputation_ppm} ppm"
-    return (*lines, f"{halved}, halved once for each of {_count(steps.faults, 'fault')}")
+    halved = f", halved for {_count(steps.faults, 'fault')}" if steps.faults else ""
+    return (*lines, f"reputation = bound >> {steps.faults} = {steps.reputation_ppm} ppm{halved}")
 
 
 def _pair_words(rows: Rows, step: PairStep) -> str:

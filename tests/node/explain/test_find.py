@@ -10,7 +10,7 @@ from consensus.incremental import fold
 from consensus.log import newest_tasks, record_ids
 from node.errors import RequestRefused
 from node.explain.find import WHAT_CHARS_MAX, Found, Kind, find_one
-from node.names import key_of, peer_id_of
+from node.names import key_of, peer_id_end, peer_id_of
 from protocol.ids import PublicKey
 from protocol.record import Verified
 from tests.builders import NETWORK, a_market_day, a_profile, a_record, a_task, id_of, key
@@ -56,6 +56,15 @@ def test_find__knows_every_task_and_record_by_its_id(history: list[Verified]) ->
 @given(st.binary(min_size=32, max_size=32))
 def test_key_of__undoes_peer_id_of(raw: bytes) -> None:
     assert key_of(peer_id_of(PublicKey(raw))) == raw
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 12), st.text(max_size=6))
+def test_peer_id_end__knows_the_end_without_the_rest(raw: bytes, size: int, other: str) -> None:
+    peer_id = peer_id_of(PublicKey(raw))
+
+    assert peer_id_end(peer_id[-size:])(PublicKey(raw))
+    if other:
+        assert peer_id_end(other)(PublicKey(raw)) == peer_id.endswith(other)
 
 
 @given(st.text(max_size=80))
