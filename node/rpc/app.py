@@ -14,7 +14,7 @@ from node.errors import RequestRefused
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
-from node.rpc.schemas import ErrorBody
+from node.rpc.schemas import ErrorBody, first_problem
 from node.services import Services
 from protocol.errors import MarketError
 
@@ -66,11 +66,8 @@ async def _on_market_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
-    """Say where the request is wrong; never repeat what stood there."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])[:100]
-    return error_response(400, "bad_request", f"{where}: {first['msg']}")
+    return error_response(400, "bad_request", first_problem(error.errors()))
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -49,9 +49,14 @@ class Client:
         body = {key: value for key, value in fields.items() if value is not None}
         return self._call("POST", "/tasks", body)
 
-    def task(self, task_id: str) -> Any:
-        """Return one task."""
-        return self._call("GET", f"/tasks/{_quoted(task_id)}")
+    def submit_batch(self, tasks: Sequence[Mapping[str, object]]) -> Any:
+        """Submit many tasks; return what became of each, in their order."""
+        return self._call("POST", "/tasks/batch", tasks)["results"]
+
+    def task(self, task_id: str, *, wait_s: int = 0) -> Any:
+        """Return one task; if the node is to wait until it is settled, at most so many seconds."""
+        query = f"?wait={wait_s}" if wait_s else ""
+        return self._call("GET", f"/tasks/{_quoted(task_id)}{query}", more_s=wait_s)
 
     def tasks(self, *, mine: bool = False, state: str | None = None, limit: int = 50) -> Any:
         """Return the newest tasks first."""
@@ -98,7 +103,7 @@ class Client:
         """Return `{"ok": true}` if the node serves; needs no token."""
         return self._call("GET", "/health")
 
-    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+    def _call(self, method: str, path: str, body: object = None, *, more_s: float = 0) -> Any:
         headers = {"Accept": "application/json", "Connection": "close"}
         if self.endpoint.token:
             headers["Authorization"] = f"Bearer {self.endpoint.token}"
@@ -106,14 +111,15 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             raw = json.dumps(body).encode()
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        limit_s = self._timeout_s + more_s
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=limit_s)
         try:
             connection.request(method, path, body=raw, headers=headers)
             response = connection.getresponse()
             answer = response.read(ANSWER_BYTES_MAX)
         except TimeoutError as error:
             raise TooLate(
-                f"the node at {self.endpoint.url} did not answer within {self._timeout_s:g} s"
+                f"the node at {self.endpoint.url} did not answer within {limit_s:g} s"
             ) from error
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise NotReachable(self._absent()) from error

@@ -7,17 +7,39 @@ the token file: any one of these stops it, so all are asked for.
 
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import trio
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 64 * 1024  # a task's input is 16 KiB; JSON may escape it
-BODY_DRAINED_BYTES_MAX = 1024 * 1024  # read and dropped so that the refusal is not lost to a reset
+BATCH_BYTES_MAX = 4 * 1024 * 1024  # a thousand tasks of 4 KiB; a thousand of a line take a tenth
+DRAINED_BYTES_MAX = 1024 * 1024  # beyond: read and dropped, so that no reset swallows the refusal
+LARGE_BODIES_MAX = 2  # at a time, so that all connections together do not fill the memory
 BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs milliseconds
 
 FREE_PATH = "/health"
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRule:
+    """What bodies an address takes.
+
+    Attributes:
+        bytes_max: How large they may be.
+        kinds: The content types, in lower case and without parameters.
+    """
+
+    bytes_max: int
+    kinds: tuple[bytes, ...]
+
+
+JSON = b"application/json"
+NDJSON = b"application/x-ndjson"
+BODIES = {"/tasks/batch": BodyRule(BATCH_BYTES_MAX, (JSON, NDJSON))}
+ANY_BODY = BodyRule(BODY_BYTES_MAX, (JSON,))
 
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -47,6 +69,7 @@ class Guard:
         self._hosts = frozenset(f"{name}:{port}".encode() for name in OWN_NAMES)
         self._origins = frozenset(b"http://" + host for host in self._hosts)
         self._body_seconds = body_seconds
+        self._large_bodies = trio.CapacityLimiter(LARGE_BODIES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request; websockets are always refused."""
@@ -54,26 +77,46 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         guarded_send = _with_fixed_headers(send)
-        body = b""
-        refusal = self._refusal(scope)
-        if refusal is None:
-            try:
-                with trio.fail_after(self._body_seconds):
-                    body = await _read_body(receive)
-            except trio.TooSlowError:
-                refusal = error_response(408, "too_slow", "the request body took too long")
-            except _TooLarge:
-                refusal = error_response(
-                    413, "body_too_large", f"a request body has at most {BODY_BYTES_MAX} bytes"
-                )
-            except _Gone:
-                return
+        rule = BODIES.get(scope["path"], ANY_BODY)
+        refusal = self._refusal(scope, rule)
         if refusal is not None:
             await refusal(scope, receive, guarded_send)
-            return
-        await self._app(scope, _replay(body, receive), guarded_send)
+        elif rule is ANY_BODY or scope["method"] != "POST":
+            await self._serve(ANY_BODY, scope, receive, guarded_send)
+        else:
+            await self._serve_large(rule, scope, receive, guarded_send)
 
-    def _refusal(self, scope: Scope) -> JSONResponse | None:
+    async def _serve_large(
+        self, rule: BodyRule, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            self._large_bodies.acquire_nowait()
+        except trio.WouldBlock:
+            message = f"{LARGE_BODIES_MAX} such requests are being served, the most; try again"
+            await error_response(429, "busy", message)(scope, receive, send)
+            return
+        try:
+            await self._serve(rule, scope, receive, send)
+        finally:
+            self._large_bodies.release()
+
+    async def _serve(self, rule: BodyRule, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with trio.fail_after(self._body_seconds):
+                body = await _read_body(receive, rule.bytes_max)
+        except trio.TooSlowError:
+            refusal = error_response(408, "too_slow", "the request body took too long")
+        except _TooLarge:
+            message = f"the body of this request has at most {rule.bytes_max} bytes"
+            refusal = error_response(413, "body_too_large", message)
+        except _Gone:
+            return
+        else:
+            await self._app(scope, _replay(body, receive), send)
+            return
+        await refusal(scope, receive, send)
+
+    def _refusal(self, scope: Scope, rule: BodyRule) -> JSONResponse | None:
         """Judge the headers alone, before routing; cheapest and most telling first."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = _values(headers, b"host")
@@ -90,10 +133,9 @@ class Guard:
                 "needs the header Authorization: Bearer TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
-        if scope["method"] == "POST" and not _is_json(_values(headers, b"content-type")):
-            return error_response(
-                415, "not_json", "POST needs the header Content-Type: application/json"
-            )
+        if scope["method"] == "POST" and not _is_of(_values(headers, b"content-type"), rule.kinds):
+            kinds = b" or ".join(rule.kinds).decode()
+            return error_response(415, "not_json", f"POST needs the header Content-Type: {kinds}")
         return None
 
     def _is_token(self, given: list[bytes]) -> bool:
@@ -112,13 +154,16 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     return [value for key, value in headers if key == name]
 
 
-def _is_json(content_types: list[bytes]) -> bool:
-    if len(content_types) != 1:
-        return False
-    return content_types[0].split(b";")[0].strip().lower() == b"application/json"
+def _is_of(content_types: list[bytes], kinds: tuple[bytes, ...]) -> bool:
+    return len(content_types) == 1 and kind_of(content_types[0]) in kinds
 
 
-async def _read_body(receive: Receive) -> bytes:
+def kind_of(content_type: bytes) -> bytes:
+    """Return a content type without its parameters."""
+    return content_type.split(b";")[0].strip().lower()
+
+
+async def _read_body(receive: Receive, bytes_max: int) -> bytes:
     body = bytearray()
     size = 0
     while True:
@@ -127,13 +172,13 @@ async def _read_body(receive: Receive) -> bytes:
             raise _Gone
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > BODY_DRAINED_BYTES_MAX:
+        if size > bytes_max + DRAINED_BYTES_MAX:
             raise _TooLarge
-        if size <= BODY_BYTES_MAX:
+        if size <= bytes_max:
             body += chunk
         if not message.get("more_body", False):
             break
-    if size > BODY_BYTES_MAX:
+    if size > bytes_max:
         raise _TooLarge
     return bytes(body)
 

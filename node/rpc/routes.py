@@ -3,21 +3,27 @@
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
-from node.ports import Market, SubmitRequest
+from node.ports import Market
+from node.rpc.batch import items_of, submit_all
+from node.rpc.guard import NDJSON, kind_of
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
 from node.rpc.schemas import (
+    BATCH_REQUEST,
     TASKS_SHOWN,
+    BatchBody,
     CancelBody,
     Flag,
     Limit,
     StateName,
     SubmitBody,
     WaitSeconds,
+    errors,
+    request_of,
 )
 from node.rpc.waits import Waits
 from node.services import Services
@@ -50,14 +56,25 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
     @router.post("/tasks", status_code=201)
     async def submit(body: SubmitBody) -> JSONResponse:
         """Sign, store and publish a task."""
-        request = SubmitRequest(
-            text=body.text,
-            task_type=body.type,
-            seats=body.seats,
-            model=body.model,
-            request_id=body.request_id,
-        )
-        return JSONResponse({"task_id": await market.submit(request)}, status_code=201)
+        return JSONResponse({"task_id": await market.submit(request_of(body))}, status_code=201)
+
+    @router.post(
+        "/tasks/batch",
+        response_model=BatchBody,
+        responses=errors(429, body=True),
+        openapi_extra={"requestBody": BATCH_REQUEST},
+    )
+    async def submit_batch(request: Request) -> JSONResponse:
+        """Submit many tasks, each on its own: one that is refused changes nothing for the others.
+
+        They are taken in no particular order; what became of them is told in theirs.
+
+        Nothing is taken back if the connection breaks meanwhile. Give every task a `request_id`:
+        then the whole batch may be sent again, and nothing is submitted twice.
+        """
+        kind = kind_of(request.headers.get("content-type", "").encode())
+        items = items_of(await request.body(), is_lines=kind == NDJSON)
+        return JSONResponse({"results": await submit_all(market, items)})
 
     @router.get("/tasks")
     async def tasks(

@@ -1,12 +1,15 @@
 """The shapes of what is asked of a node over HTTP."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from node.ports import SubmitRequest
 from node.rpc.waits import WAIT_SECONDS_MAX
 
 TASKS_SHOWN = 50
+BATCH_TASKS_MAX = 1_000  # some ten seconds of a node at full speed
 EXACT_INT_MAX = 2**53  # beyond, JSON readers disagree; what a number may be the node says
 TASKS_SHOWN_MAX = 1000  # a whole answer stays within what a person or a script can read
 
@@ -45,10 +48,27 @@ class SubmitBody(BaseModel):
     request_id: Text | None = None
 
 
+def request_of(body: SubmitBody) -> SubmitRequest:
+    """Return what the node is asked for."""
+    return SubmitRequest(
+        text=body.text,
+        task_type=body.type,
+        seats=body.seats,
+        model=body.model,
+        request_id=body.request_id,
+    )
+
+
 class CancelBody(BaseModel):
     """The body of POST /tasks/{id}/cancel: nothing, or an empty object."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def first_problem(problems: Sequence[Any]) -> str:
+    """Say where a document is wrong; never repeat what stood there."""
+    where = ".".join(str(part) for part in problems[0]["loc"])[:100]
+    return f"{where}: {problems[0]['msg']}" if where else str(problems[0]["msg"])
 
 
 class ErrorBody(BaseModel):
@@ -58,6 +78,24 @@ class ErrorBody(BaseModel):
     message: Annotated[
         str, Field(description="One line for people: what was wrong, and the limit.")
     ]
+
+
+class SubmittedBody(BaseModel):
+    """The body of the answer to POST /tasks."""
+
+    task_id: Annotated[str, Field(description="64 hex digits; from now on it is not lost.")]
+
+
+class RefusedBody(BaseModel):
+    """What became of an item of a batch that was refused."""
+
+    error: ErrorBody
+
+
+class BatchBody(BaseModel):
+    """The body of the answer to POST /tasks/batch: what became of each item, in their order."""
+
+    results: list[SubmittedBody | RefusedBody]
 
 
 _MEANINGS = {
@@ -74,6 +112,17 @@ _MEANINGS = {
     500: "a fault of this node",
     502: "a peer gave no usable answer",
     503: "the node cannot do it now",
+}
+# The body is taken apart by hand; this is what OpenAPI is told of it. An item that is no task is
+# taken as well, and refused on its own.
+_ITEM = {"anyOf": [{"$ref": "#/components/schemas/SubmitBody"}, {}]}
+_LIST = {"type": "array", "items": _ITEM, "maxItems": BATCH_TASKS_MAX}
+BATCH_REQUEST: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": _LIST},
+        "application/x-ndjson": {"schema": {"type": "string"}},
+    },
 }
 _ANY_ROUTE = (401, 403, 500, 503)
 _ANY_BODY = (400, 408, 413, 415)

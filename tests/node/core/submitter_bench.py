@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from consensus.verdict import State
 from node.core.assignment import order_of
 from node.core.events import PresencesHeard
 from node.core.settings import Settings
@@ -63,3 +64,16 @@ def jurors(world: World, task_id: TaskId) -> list[list[str]]:
 def retries(world: World, task_id: TaskId) -> list[Task]:
     """Return the retries of a task that `me` published."""
     return [task for task in world.said("me", Task) if task.retry_of == task_id]
+
+
+def split(world: World, task_id: TaskId, *workers: str, error: bool = False) -> None:
+    """Let three workers open as many answers, or refuse the input alike."""
+    order = by_rank(task_id, *workers)[:3]
+    answers = {w: "!too_long" if error else f"answer {n}" for n, w in enumerate(order)}
+    for worker, answer in answers.items():
+        commit(world, task_id, worker, answer=answer)
+    world.run(6_000)
+    for worker, answer in answers.items():
+        reveal(world, task_id, worker, answer=answer)
+    world.run(100)
+    assert world.state("me", task_id) is State.SPLIT

@@ -1,13 +1,12 @@
 """What a task is said to wait for, held against what then happens."""
 
-from consensus.log import find_task, find_verdict
-from consensus.verdict import State
+from consensus.log import find_task
 from node.core.events import Room
 from node.core.outlook import Step
 from node.core.settings import Settings
 from protocol.ids import TaskId
 from protocol.statements import Jury
-from tests.builders import a_jury, a_market_day, a_record, id_of, key
+from tests.builders import a_jury, a_record, id_of, key
 from tests.core_world import World
 from tests.node.core import worker_bench as serving
 from tests.node.core.submitter_bench import (
@@ -20,6 +19,7 @@ from tests.node.core.submitter_bench import (
     leave,
     retries,
     reveal,
+    split,
 )
 
 NAMES = {key(name): name for name in (*CROWD, "an", "x", "y", "z")}
@@ -53,18 +53,6 @@ def seated(world: World, *workers: str) -> tuple[TaskId, list[str]]:
     commit(world, task_id, *first)
     world.run(100)
     return task_id, first
-
-
-def split(world: World, task_id: TaskId, *workers: str, error: bool = False) -> None:
-    order = by_rank(task_id, *workers)[:3]
-    answers = {w: "!too_long" if error else f"answer {n}" for n, w in enumerate(order)}
-    for worker, answer in answers.items():
-        commit(world, task_id, worker, answer=answer)
-    world.run(6_000)
-    for worker, answer in answers.items():
-        reveal(world, task_id, worker, answer=answer)
-    world.run(100)
-    assert world.state("me", task_id) is State.SPLIT
 
 
 def test_steps__say_that_workers_lack_and_how_many() -> None:
@@ -217,49 +205,6 @@ def test_steps__say_that_a_task_was_cancelled() -> None:
     world.cancel("me", task_id)
 
     assert told(world, task_id) == ["it was cancelled here: this node does nothing more for it"]
-
-
-def is_given_up(world: World, task_id: TaskId) -> bool:
-    node = world.nodes["me"]
-    submitted, verdict = find_task(node.log, task_id), find_verdict(node.log, task_id)
-    assert node.machine is not None
-    assert submitted is not None
-    assert verdict is not None
-    return node.machine.outlook.is_given_up(node.log, submitted, verdict)
-
-
-def test_is_given_up__follows_a_split_task_until_nobody_tries_it_again() -> None:
-    world = a_bench(*CROWD[:3])
-    task_id = world.ask("me")
-    before = is_given_up(world, task_id)
-    split(world, task_id, *CROWD[:3])
-    hoping = is_given_up(world, task_id)
-    [end] = [step for step in steps(world, task_id) if "given up" in step.words]
-    assert end.in_ms is not None
-    world.run(end.in_ms + 100)
-
-    assert (before, hoping, is_given_up(world, task_id)) == (False, False, True)
-
-
-def test_is_given_up__holds_at_once_where_no_retry_would_help() -> None:
-    refused, cancelled = a_bench(*CROWD), a_bench("bo")
-    by_jurors, by_user = refused.ask("me"), cancelled.ask("me")
-    split(refused, by_jurors, *CROWD, error=True)
-    cancelled.cancel("me", by_user)
-
-    assert is_given_up(refused, by_jurors)
-    assert is_given_up(cancelled, by_user)
-
-
-def test_is_given_up__cannot_be_known_of_a_split_task_of_others() -> None:
-    world = a_bench()
-    task = serving.tasks_ranking("bo", "cy", "di", seats=3)[0]
-    task_id = id_of("an", task)
-    for record in a_market_day("an", task, {"bo": "a", "cy": "b", "di": "c"}):
-        world.hear("me", record)
-
-    assert world.state("me", task_id) is State.SPLIT
-    assert not is_given_up(world, task_id)
 
 
 def test_steps__are_none_for_a_final_task() -> None:
