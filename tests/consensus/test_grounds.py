@@ -27,7 +27,7 @@ from tests.builders import (
 )
 from tests.strategies import histories
 
-quick = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NEAR_TIE_PPM = NETWORK.params.near_tie_ppm
 STATES = {
     Rule.NO_JURY: State.OPEN,
@@ -50,6 +50,20 @@ def grounds(records: list[Verified], task: Task) -> Grounds:
     return grounds_of(heard.tasks[id_of("an", task)], heard, NEAR_TIE_PPM)
 
 
+def assert_arithmetic(found: Grounds) -> None:
+    """Hold the numbers of some grounds against the state they are said to give."""
+    assert found.quorum == found.seats // 2 + 1
+    if found.state is not State.OPEN and found.state is not State.VOID:
+        opened = sum(count for _, count in found.counts)
+        assert found.jury_sizes == (opened + found.unopened,)
+    if found.rule is Rule.AGREEMENT:
+        assert found.most >= found.quorum
+    if found.rule is Rule.OUT_OF_REACH:
+        assert found.most + found.unopened < found.quorum
+    if found.rule is Rule.WITHIN_REACH:
+        assert found.most < found.quorum <= found.most + found.unopened
+
+
 def reasons(found: Grounds) -> dict[PublicKey, Reason]:
     return {one.juror: one.reason for one in found.jurors}
 
@@ -70,6 +84,7 @@ def test_grounds__equal_verdict_and_contribution(history: list[Verified]) -> Non
         assert [(one.juror, one.commitment, one.result) for one in found.jurors] == votes
         assert tuple(one.mark for one in found.jurors) == added.marks
         assert found.faults == added.faults
+        assert_arithmetic(found)
 
 
 @quick
@@ -91,25 +106,6 @@ def test_grounds__of_all_tasks_add_up_to_the_leaderboard(history: list[Verified]
         assert faults.get(standing.key, 0) == standing.faults
     listed = {standing.key for standing in market.leaderboard}
     assert all(key in listed for key, count in points.items() if count)
-
-
-@quick
-@given(histories())
-def test_grounds__have_arithmetic_that_gives_the_state(history: list[Verified]) -> None:
-    heard = hear(kept_of(history), NETWORK)
-
-    for task in heard.tasks.values():
-        found = grounds_of(task, heard, NEAR_TIE_PPM)
-        opened = sum(count for _, count in found.counts)
-        assert found.quorum == found.seats // 2 + 1
-        if found.state is not State.OPEN and found.state is not State.VOID:
-            assert found.jury_sizes == (opened + found.unopened,)
-        if found.rule is Rule.AGREEMENT:
-            assert found.most >= found.quorum
-        if found.rule is Rule.OUT_OF_REACH:
-            assert found.most + found.unopened < found.quorum
-        if found.rule is Rule.WITHIN_REACH:
-            assert found.most < found.quorum <= found.most + found.unopened
 
 
 @given(pairs_of_worker, st.integers(0, 3))

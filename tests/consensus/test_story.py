@@ -25,7 +25,7 @@ from tests.builders import (
 from tests.fakes import MemoryRows
 from tests.strategies import histories
 
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TASK = a_task()
 TASK_ID = id_of("an", TASK)
 ANSWERS = {"bo": "positive", "cy": "positive", "di": "negative"}

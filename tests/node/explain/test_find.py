@@ -17,7 +17,7 @@ from tests.builders import NETWORK, a_market_day, a_profile, a_record, a_task, i
 from tests.fakes import MemoryRows
 from tests.strategies import histories
 
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TASK = a_task()
 TASK_ID = id_of("an", TASK)
 DAY = a_market_day("an", TASK, {"bo": "positive", "cy": "positive", "di": "negative"})

@@ -22,7 +22,7 @@ from tests.fakes import MemoryRows
 from tests.node.explain.test_find import rows_of
 from tests.strategies import histories
 
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TASK = a_task()
 TASK_ID = id_of("an", TASK)
 

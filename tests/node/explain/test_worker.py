@@ -29,7 +29,7 @@ from tests.builders import (
 from tests.node.explain.test_find import rows_of
 from tests.strategies import SUBMITTERS, WORKERS, histories
 
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SENTIMENT = Capability("sentiment", MODEL)
 ANSWERS = {"bo": "positive", "cy": "positive", "di": "negative"}
 
