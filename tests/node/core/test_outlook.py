@@ -156,6 +156,7 @@ def test_steps__say_that_a_task_stays_seated_where_the_others_are_too_few() -> N
     world = a_bench(*CROWD[:4])
     task_id, jury = seated(world, *CROWD[:4])
     reveal(world, task_id, jury[0])
+    enough = told(world, task_id)
     leave(world, jury[0])
     before = told(world, task_id)
     world.run(REVEAL_WINDOW_MS)
@@ -163,6 +164,7 @@ def test_steps__say_that_a_task_stays_seated_where_the_others_are_too_few() -> N
     world.meet("me", "x")
     world.run(1_000)
 
+    assert has(enough, "if 2 others are live; they are")
     assert has(before, "if 2 others are live; 1 is: else it stays seated")
     assert has(after, "it is tried again once 2 others that can run it are live; 1 is")
     assert len(retries(world, task_id)) == 1

@@ -17,6 +17,7 @@ from node.explain.difference import NAMED_MAX
 from node.names import peer_id_of
 from node.ports import Answerer, Peer
 from protocol.ids import Digest, PeerId, PublicKey
+from protocol.reconcile_items import Item
 from protocol.record import Verified
 from tests.builders import a_market_day, a_profile, a_record, a_task, id_of, key
 from tests.node.explain.doors import board_of, doors_of
@@ -223,6 +224,21 @@ async def test_diff__tells_of_records_that_a_peer_names_and_does_not_send() -> N
     assert (told.verdict, told.only_there_count) == ("differ", 8)
     assert all(one.author is None and one.task_ids == () for one in told.only_there)
     assert "8 of the records it named it did not send" in told.because
+
+
+async def test_diff__does_not_believe_that_we_lack_what_we_hold() -> None:
+    ours, extra = some_records("di", 64), DAYS[0][0]
+    dates = [record.created_ms for record in reversed(ours)]
+    displaced = [Item(date, one.record_id) for date, one in zip(dates, ours, strict=True)]
+    me = a_node("me")
+    me.store(ours)
+
+    claimant = Claimant([*displaced, *items_of([extra])], held=[extra])
+    told = await against(me, "claimant", claimant.answerers())
+
+    assert isinstance(told, DiffView)
+    assert [one.record_id for one in told.only_there] == [extra.record_id.hex()]
+    assert told.only_there_count == 1
 
 
 async def test_diff__blames_a_peer_that_sends_something_else() -> None:
