@@ -23,7 +23,7 @@ from tests.loopback.nodes import street, wait_equal, wait_final
 
 KILLS, TASKS_PER_ROUND, ROUND_S, AWAY_S = (40, 5, 5.0, 10.0) if is_long() else (10, 4, 2.5, 2.5)
 EQUAL_WITHIN_S = 60.0
-HEARD_WITHIN_S = 10.0
+HEARD_WITHIN_S = 10.0  # since it serves: what a launch takes depends on what else runs
 
 
 @pytest.mark.chaos
@@ -72,7 +72,7 @@ def test_kill_storm__loses_nothing_and_leaves_five_nodes_equal(
         if task.attempt == 0
     )
     assert texts == Counter(f"{one.node.name}: {one.request_id}" for one in storm.requests)
-    assert max(one.heard_s for one in storm.returns) <= HEARD_WITHIN_S
+    assert max(one.heard_s - one.serving_s for one in storm.returns) <= HEARD_WITHIN_S
 
 
 def report(storm: Storm, tell: Tell, raged_s: float, equal_s: float) -> None:
