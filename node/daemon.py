@@ -26,11 +26,13 @@ from node.explain.service import NodeExplainer
 from node.feed import Feed
 from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
+from node.instruments import Instruments
 from node.introduction import introduction
 from node.joining import PEER_BOOK_NAME, learn_addresses, open_joiner
 from node.keys import NodeKey, load_key
 from node.loop import Loop
 from node.market import Doors, NodeMarket
+from node.meter import NodeMeter
 from node.net.host import NetHost
 from node.net.sockets import check_free, read_multiaddr
 from node.news import Reporter
@@ -119,6 +121,7 @@ class _Node:
             adopts=is_adopting(config.directory),
         )
         self._clock = Clock()
+        measured = Instruments(key.signer.public_key, [t.task_type.name for t in work.task_types])
         self._reporter = Reporter(
             Feed(os.urandom(RUN_BYTES).hex()),
             store.log,
@@ -133,6 +136,7 @@ class _Node:
                 answer_bytes_max=network.params.answer_bytes_max,
             ),
             changed=self._note_capable,
+            batches=measured.batches,
         )
         self._loop = Loop(
             machine=recovery.begin(),
@@ -145,6 +149,7 @@ class _Node:
             recovery=recovery,
             adopted=self._note_adopted,
             stepped=self._reporter.note_step,
+            instruments=measured,
         )
         self._sync = Sync(
             loop=self._loop,
@@ -157,6 +162,7 @@ class _Node:
             ),
             signing_allowed=key.fresh,
             torn=self._has_known_peers() if self._loop.machine.adopts else store.torn,
+            sessions=measured.sessions,
         )
         answerers = self._sync.answerers()
         answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
@@ -165,7 +171,13 @@ class _Node:
             listen=config.listen or (self._default_listen(),),
             announce=config.announce,
             topics=(self._topics.records, self._topics.presence),
-            gate=RecordGate(loop=self._loop, log=store.log, network=network, topics=self._topics),
+            gate=RecordGate(
+                loop=self._loop,
+                log=store.log,
+                network=network,
+                topics=self._topics,
+                rejected=measured.rejected,
+            ),
             answerers=answerers,
             watcher=self._watch,
         )
@@ -189,11 +201,20 @@ class _Node:
             version=VERSION,
         )
         self._market = NodeMarket(doors)
+        self._meter = NodeMeter(
+            doors,
+            measured,
+            folder=config.directory,
+            disk_limit_bytes=config.disk_limit_bytes,
+            standings=self._market.standings,
+            condition=self._condition,
+        )
         self._services = Services(
             market=self._market,
             reporter=self._reporter,
             explainer=NodeExplainer(doors, self._market.standings),
             differ=NodeDiffer(doors, self._market.standings),
+            meter=self._meter,
         )
 
     async def run(self) -> None:
@@ -208,6 +229,7 @@ class _Node:
                 nursery.start_soon(self._tell_capabilities)
                 nursery.start_soon(learn_addresses, self._joiner, self._loop)
                 nursery.start_soon(self._watch_disk)
+                nursery.start_soon(self._meter.run)
                 await self._loop.tell(Listening(self._net.addresses()))
                 await nursery.start(self._joiner.run)
                 rpc = await nursery.start(self._serve_rpc)

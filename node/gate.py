@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import trio
 
 from consensus.log import has_record
+from node.instruments import REJECTIONS, WRONG_TOPIC
 from node.loop import Loop
+from node.metering import Tally
 from node.ports import Log, Relay
 from protocol.errors import Malformed, ProtocolError
 from protocol.gossip import unpack_gossip
@@ -23,11 +25,21 @@ OPENED_ON_THE_SPOT_BYTES_MAX = 1_024
 class RecordGate:
     """Looks at every gossip message before it is relayed; never raises."""
 
-    def __init__(self, *, loop: Loop, log: Log, network: Network, topics: Topics) -> None:
+    def __init__(
+        self,
+        *,
+        loop: Loop,
+        log: Log,
+        network: Network,
+        topics: Topics,
+        rejected: Tally | None = None,
+    ) -> None:
+        """Take the doors; `rejected` counts what was wrong with messages."""
         self._loop = loop
         self._log = log
         self._network = network
         self._topics = topics
+        self._rejected = rejected or Tally()
         self._limiter = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
 
     async def __call__(self, topic: str, data: bytes, sender: PeerId) -> Relay:
@@ -41,16 +53,20 @@ class RecordGate:
             # One new record has all of them checked: whoever lacks the stored ones would blame us
             # for a forged copy among them that we passed on.
             records = await self._open(raws)
-        except ProtocolError:
-            return Relay.REJECT
+        except ProtocolError as error:
+            return self._reject(REJECTIONS[type(error)])
         is_presence = [record.presence is not None for record in records]
         if topic == self._topics.presence:
             if not all(is_presence):
-                return Relay.REJECT
+                return self._reject(WRONG_TOPIC)
             return await self._loop.presences_gossiped(records, sender)
         if any(is_presence):
-            return Relay.REJECT
+            return self._reject(WRONG_TOPIC)
         return await self._loop.gossiped(records, sender)
+
+    def _reject(self, reason: str) -> Relay:
+        self._rejected.add(reason)
+        return Relay.REJECT
 
     async def _open(self, raws: list[bytes]) -> list[Verified]:
         if sum(map(len, raws)) <= OPENED_ON_THE_SPOT_BYTES_MAX:

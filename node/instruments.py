@@ -3,14 +3,31 @@
 import time
 from collections.abc import Sequence
 
+from node.core.sync import Outcome
 from node.metering import Histogram, Peak, Tally
 from node.task_tally import TaskTally
+from protocol.errors import (
+    BadSignature,
+    Malformed,
+    NotAMember,
+    ProtocolError,
+    TooLittleWork,
+    WrongNetwork,
+)
 from protocol.ids import PublicKey
 
 RUN_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 DISK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LOOP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 OUTCOMES = ("answered", "failed")
+REJECTIONS: dict[type[ProtocolError], str] = {
+    Malformed: "malformed",
+    WrongNetwork: "wrong_network",
+    BadSignature: "bad_signature",
+    TooLittleWork: "too_little_work",
+    NotAMember: "not_a_member",
+}
+WRONG_TOPIC = "wrong_topic"  # a presence among records, or a record among presences
 
 
 class Instruments:
@@ -39,7 +56,6 @@ class Instruments:
             me: Whose tasks are our own.
             types: The task types this node serves.
         """
-        self._types = tuple(types)
         self.tasks = TaskTally(me, types)
         self.answers = {name: Histogram(RUN_SECONDS) for name in types}
         self.batches = {name: Histogram(RUN_SECONDS) for name in types}
@@ -50,8 +66,8 @@ class Instruments:
         self.longest_step = Peak()
         self.lag = Histogram(LOOP_SECONDS)
         self.longest_lag = Peak()
-        self.rejected = Tally()
-        self.sessions = Tally()
+        self.rejected = Tally([*REJECTIONS.values(), WRONG_TOPIC])
+        self.sessions = Tally([outcome.value for outcome in Outcome])
         self.requests = Tally()
 
     def note_step(self, began_s: float) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
+from node.metering import Meter
 from node.news import Reporter
 from node.ports import Market
 
@@ -17,9 +18,11 @@ class Services:
         reporter: What happens, as it happens.
         explainer: Why things are as they are.
         differ: How a peer's log and state differ from ours.
+        meter: Numbers for monitoring.
     """
 
     market: Market
     reporter: Reporter
     explainer: Explainer
     differ: Differ
+    meter: Meter

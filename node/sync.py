@@ -23,6 +23,7 @@ from node.exchange import (
 )
 from node.gate import CHECKS_AT_ONCE_MAX, open_all
 from node.loop import Loop
+from node.metering import Tally
 from node.names import peer_id_of
 from node.ports import Answerer, Log, Net
 from node.sync_answers import SyncAnswers
@@ -62,6 +63,7 @@ class Sync:
         live_presences: Callable[[], Sequence[bytes]],
         signing_allowed: bool,
         torn: bool = False,
+        sessions: Tally | None = None,
     ) -> None:
         """Take the doors.
 
@@ -74,10 +76,12 @@ class Sync:
             live_presences: Returns what is told to a new peer.
             signing_allowed: Whether this key may sign before anything was compared.
             torn: Whether the end of the journal was lost, so that being alone proves nothing.
+            sessions: Counts sessions by how they ended.
         """
         self.completed = 0  # sessions over the whole log
         self.may_sign = signing_allowed and not torn
         self._torn = torn
+        self._sessions = sessions or Tally()
         self._loop = loop
         self._log = log
         self._net = net
@@ -211,6 +215,7 @@ class Sync:
             self._fetched += progress.fetched
             self._pushed += progress.pushed
             self._planner.ended(outcome, _now_ms())
+            self._sessions.add(outcome.value)
         if progress.moved:
             moved = f"fetched {progress.fetched}, pushed {progress.pushed} records"
             logger.info("sync with %s: %s", session.peer, moved)

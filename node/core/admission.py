@@ -33,7 +33,11 @@ class Entry(Enum):
 
 
 class Door:
-    """Decides record by record; remembers only how fast strangers are."""
+    """Decides record by record; remembers only how fast strangers are.
+
+    Attributes:
+        paced: How many messages of which kind came faster than is relayed.
+    """
 
     def __init__(self, *, network: Network, settings: Settings) -> None:
         self._network = network
@@ -47,16 +51,17 @@ class Door:
         )
         self._speakers = Buckets(per_s=PRESENCES_PER_AUTHOR_PER_S, burst=PRESENCES_PER_AUTHOR_BURST)
         self._relayed: OrderedDict[tuple[PublicKey, TaskId], set[bytes]] = OrderedDict()
+        self.paced = {"records": 0, "presences": 0}
 
     def is_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
         """Take a token for one gossip message; without one it is left to sync to bring it."""
         by_author = self._authors.take(author, turn.now.ms)
-        return self._senders.take(sender, turn.now.ms) and by_author
+        return self._counted("records", self._senders.take(sender, turn.now.ms) and by_author)
 
     def is_presence_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
         """Take a token for one presence, gossiped or exchanged; apart from those for records."""
         by_sender = self._presences.take(sender, turn.now.ms)
-        return self._speakers.take(author, turn.now.ms) and by_sender
+        return self._counted("presences", self._speakers.take(author, turn.now.ms) and by_sender)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return how full each table is, and how full it may be."""
@@ -66,6 +71,10 @@ class Door:
             "senders paced": (len(self._senders), KEYS_MAX),
             "speakers paced": (len(self._speakers), KEYS_MAX),
         }
+
+    def _counted(self, kind: str, is_within: bool) -> bool:
+        self.paced[kind] += not is_within
+        return is_within
 
     def admit_all(self, turn: Turn, records: Sequence[Verified]) -> tuple[list[Verified], bool]:
         """Return which records are to be stored, and whether any of them is passed on."""

@@ -94,7 +94,7 @@ class Machine:
         self._alias = alias
         self._agent = agent
         self._alarms = Alarms()
-        self._door = Door(network=network, settings=chosen)
+        self.door = Door(network=network, settings=chosen)
         self.outbox = Outbox(
             signer=signer,
             network=network,
@@ -160,7 +160,7 @@ class Machine:
         return {
             **self.presences.sizes(),
             **self.worker.sizes(),
-            **self._door.sizes(),
+            **self.door.sizes(),
             "statements that wait": (len(self.outbox), self._settings.outbox_max),
         }
 
@@ -257,8 +257,8 @@ class Machine:
         """Take records in; all of a gossip message have one author."""
         gossiped = event.via is Via.GOSSIP
         word = Word.IGNORE
-        if not gossiped or self._door.is_within_pace(turn, event.records[0].author, event.sender):
-            news, is_relayed = self._door.admit_all(turn, event.records)
+        if not gossiped or self.door.is_within_pace(turn, event.records[0].author, event.sender):
+            news, is_relayed = self.door.admit_all(turn, event.records)
             own = [record for record in news if record.author == self.me]
             if own and not self._adoption.is_going_on:
                 self._halted = True
@@ -288,7 +288,7 @@ class Machine:
         for record in event.records:
             if record.author == self.me or not self.presences.is_news(record):
                 continue
-            if not self._door.is_presence_within_pace(turn, record.author, event.sender):
+            if not self.door.is_presence_within_pace(turn, record.author, event.sender):
                 continue  # its author says it again soon
             was_live = self.presences.is_live(record.author, turn.now.ms)
             if not self.presences.hear(record, turn.now.ms):

@@ -69,6 +69,9 @@ class Submitter:
         self._attempts: dict[TaskId, TaskId] = {}  # an earlier one -> the one that goes on
         self.is_behind = False  # then answers may be opened that we do not store
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def find(self, task_id: TaskId) -> OwnTask | None:
         """Return what we know of an unsettled task of ours."""
         return self._tasks.get(task_id)

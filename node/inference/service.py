@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from node.inference.models import require_libraries
 from node.inference.registry import FoundTaskType
 from node.inference.supervised import ModelProcess, ProcessFailed, TypeToLoad, model_process
 from node.inference.waiting import WaitingInputs
+from node.metering import Histogram
 from protocol.statements import Capability, Result
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
@@ -83,7 +84,8 @@ class InferenceService:
     One batch is with the worker, the rest waits in one bounded queue. When the worker is lost,
     whatever waits fails at once: another worker of the network answers sooner than a restart.
     `changed` is called, and must not wait, whenever `capabilities` or the state may be new.
-    `model_dirs` holds a directory for the name of every task type that needs a model.
+    `model_dirs` holds a directory for the name of every task type that needs a model, `batches`
+    measures how long batches of a type take.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class InferenceService:
         model_dirs: Mapping[str, Path],
         limits: InferenceLimits,
         changed: Callable[[], None] = lambda: None,
+        batches: Mapping[str, Histogram] | None = None,
     ) -> None:
         self._found = {one.task_type.name: one for one in task_types}
         self._model_dirs = model_dirs
         self._limits = limits
         self._changed = changed
+        self._batches = batches or {}
         self._served: dict[str, Capability] = {}
         self._ready: tuple[Capability, ...] = ()
         self._status = InferenceStatus()
@@ -212,7 +216,8 @@ class InferenceService:
         """Wait for inputs, run them, hand out their results."""
         batch = await self._waiting.wait_batch()
         name = batch[0].capability.task_type
-        with _deadline("a run", self._limits.run_timeout_s):
+        timed = self._batches[name].timed() if name in self._batches else nullcontext()
+        with timed, _deadline("a run", self._limits.run_timeout_s):
             outcomes = await process.run(name, [one.input_bytes for one in batch])
         self._waiting.finish_batch(outcomes)
 

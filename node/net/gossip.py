@@ -159,6 +159,8 @@ class GuardedPubsub(Pubsub):
             self._counters.add("gossip_wrong_size")
             self._fault(msg_forwarder, f"a gossip message of {len(msg.data)} bytes")
             return
+        self._counters.add("gossip_messages_in")
+        self._counters.add("gossip_bytes_in", len(msg.data))
         message_id = content_id(msg)
         if self.seen_messages.has(message_id):
             self._counters.add("gossip_duplicates")

@@ -86,6 +86,13 @@ class MeshRouter(GossipSub):
         for peer_id in receivers:
             self.send_rpc(peer_id, rpc)
 
+    def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
+        """Queue a frame for one peer."""
+        for message in rpc.publish:
+            self._counters.add("gossip_messages_out")
+            self._counters.add("gossip_bytes_out", len(message.data))
+        super().send_rpc(peer_id, rpc, priority)
+
     async def send_recent_messages(self, peer_id: ID, topic: str) -> None:
         """Give a new follower what went by in the last heartbeats."""
         for message_id in self.mcache.window(topic):

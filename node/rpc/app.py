@@ -53,7 +53,8 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_bug)
-    return Guard(app, token=token, port=port, body_seconds=body_seconds)
+    refused = services.meter.note_refusal
+    return Guard(app, token=token, port=port, body_seconds=body_seconds, refused=refused)
 
 
 async def _on_refused(_: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,8 @@ the token file: any one of these stops it, so all are asked for.
 """
 
 import hmac
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import trio
@@ -20,6 +21,7 @@ LARGE_BODIES_MAX = 2  # at a time, so that all connections together do not fill 
 BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs milliseconds
 
 FREE_PATH = "/health"
+REFUSED = "aimarket.refused"  # where in the scope errors find who counts them
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -50,7 +52,16 @@ def error_response(
     """Return the one shape every error has."""
     # A lone surrogate of a hostile body may be quoted in the message: it has no UTF-8.
     clean = message.encode("utf-8", "replace").decode()
-    return JSONResponse({"code": code, "message": clean}, status, headers={**(headers or {})})
+    return ErrorResponse({"code": code, "message": clean}, status, headers={**(headers or {})})
+
+
+class ErrorResponse(JSONResponse):
+    """An error that tells the guard its code as it leaves."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope[REFUSED](json.loads(bytes(self.body))["code"])
+        await super().__call__(scope, receive, send)
 
 
 class Guard:
@@ -63,8 +74,10 @@ class Guard:
         token: str,
         port: int,
         body_seconds: float = BODY_SECONDS,
+        refused: Callable[[str], None] = lambda code: None,
     ) -> None:
         self._app = app
+        self._refused = refused
         self._bearer = f"Bearer {token}".encode()
         self._hosts = frozenset(f"{name}:{port}".encode() for name in OWN_NAMES)
         self._origins = frozenset(b"http://" + host for host in self._hosts)
@@ -76,6 +89,7 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        scope[REFUSED] = self._refused
         guarded_send = _with_fixed_headers(send)
         rule = BODIES.get(scope["path"], ANY_BODY)
         refusal = self._refusal(scope, rule)

@@ -1,24 +1,28 @@
 """The addresses a node answers at: each one calls one method of the Market."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
-from node.ports import Market
+from node.ports import Market, TaskQuery
 from node.rpc.batch import items_of, submit_all
 from node.rpc.guard import NDJSON, kind_of
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
 from node.rpc.schemas import (
     BATCH_REQUEST,
+    ROWS_SHOWN_MAX,
     TASKS_SHOWN,
     BatchBody,
     CancelBody,
+    Cursor,
     Flag,
     Limit,
+    Name,
+    RowLimit,
     StateName,
     SubmitBody,
     WaitSeconds,
@@ -78,11 +82,27 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
 
     @router.get("/tasks")
     async def tasks(
-        mine: Flag = False, state: StateName | None = None, limit: Limit = TASKS_SHOWN
+        mine: Flag = False,
+        state: StateName | None = None,
+        kind: Annotated[Name | None, Query(alias="type")] = None,
+        submitter: Name | None = None,
+        limit: Limit = TASKS_SHOWN,
+        cursor: Cursor | None = None,
     ) -> JSONResponse:
-        """List the newest tasks first."""
-        found = market.tasks(mine=mine, state=state, limit=limit)
-        return JSONResponse([asdict(task) for task in found])
+        """List tasks page by page, the newest first.
+
+        A page is bounded in what it looks through, too: where a filter fits little it may be short,
+        or empty, and still have a `next`, which is the `cursor` of the page after it.
+        """
+        query = TaskQuery(
+            limit=limit,
+            cursor=cursor,
+            mine=mine,
+            state=state,
+            task_type=kind,
+            submitter=submitter,
+        )
+        return JSONResponse(asdict(market.tasks(query)))
 
     @router.get("/tasks/{task_id}")
     async def task(task_id: str, wait: WaitSeconds = 0) -> JSONResponse:
@@ -122,14 +142,14 @@ def _add_node_routes(router: APIRouter, market: Market) -> None:
         return JSONResponse(asdict(market.status()))
 
     @router.get("/peers")
-    async def peers() -> JSONResponse:
-        """List who is connected, or heard of."""
-        return JSONResponse([asdict(peer) for peer in market.peers()])
+    async def peers(limit: RowLimit = ROWS_SHOWN_MAX) -> JSONResponse:
+        """List who is connected, then who is only heard of, as far as there is room."""
+        return JSONResponse([asdict(peer) for peer in market.peers(limit=limit)])
 
     @router.get("/leaderboard")
-    async def leaderboard() -> JSONResponse:
-        """List the scores as this node computes them."""
-        return JSONResponse(_rows(asdict(market.leaderboard())["rows"]))
+    async def leaderboard(limit: RowLimit = ROWS_SHOWN_MAX) -> JSONResponse:
+        """List the scores as this node computes them, the best first."""
+        return JSONResponse(_rows(asdict(market.leaderboard(limit=limit))["rows"]))
 
     @router.get("/leaderboard/of/{peer:path}")
     async def leaderboard_of(peer: str) -> JSONResponse:

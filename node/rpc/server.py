@@ -85,6 +85,7 @@ async def serve_rpc(
     async def serve_one(stream: trio.SocketStream) -> None:
         nonlocal open_connections
         if open_connections >= connections_max:
+            services.meter.note_refusal("too_many_connections")
             with trio.move_on_after(1):
                 await stream.send_all(_FULL)
                 await stream.send_eof()

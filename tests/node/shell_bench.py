@@ -9,7 +9,9 @@ from node.core.effects import Channel
 from node.core.machine import Machine
 from node.errors import InferenceFailed
 from node.gate import RecordGate
+from node.instruments import Instruments
 from node.loop import Loop
+from protocol.ids import PublicKey
 from protocol.statements import Answer, AnswerKind, Capability, Result
 from protocol.topics import topics_of
 from tests.builders import NETWORK, signer
@@ -42,6 +44,7 @@ class Bench:
         done: `journal`, `flush` and `publish` in the order in which they happened.
         published: What was offered to the mesh.
         told: Of each step, how many rows were not written yet, and what it wrote.
+        instruments: What it measured.
     """
 
     loop: Loop
@@ -50,6 +53,7 @@ class Bench:
     done: list[str] = field(default_factory=list)
     published: list[tuple[Channel, bytes]] = field(default_factory=list)
     told: list[tuple[int, list[Changes]]] = field(default_factory=list)
+    instruments: Instruments = field(default_factory=lambda: Instruments(PublicKey(bytes(32))))
 
 
 def a_bench(name: str = "alice") -> Bench:
@@ -80,6 +84,7 @@ def a_bench(name: str = "alice") -> Bench:
         dice=lambda size: next(numbers).to_bytes(size),
         alias=name,
     )
+    instruments = Instruments(machine.me, [ECHO.task_type])
     loop = Loop(
         machine=machine,
         log=log,
@@ -88,6 +93,9 @@ def a_bench(name: str = "alice") -> Bench:
         inference=EchoInference(),
         clock=Clock(),
         stepped=lambda written: told.append((log.staged_count, list(written))),
+        instruments=instruments,
     )
-    gate = RecordGate(loop=loop, log=log, network=NETWORK, topics=TOPICS)
-    return Bench(loop, log, gate, done, published, told)
+    gate = RecordGate(
+        loop=loop, log=log, network=NETWORK, topics=TOPICS, rejected=instruments.rejected
+    )
+    return Bench(loop, log, gate, done, published, told, instruments)
