@@ -11,8 +11,6 @@ from consensus.leaderboard import Standing, leaderboard
 from consensus.log import (
     faults_of,
     find_task,
-    find_verdict,
-    newest_tasks,
     pairs_of,
     record_count,
     state_digest,
@@ -26,22 +24,21 @@ from node.errors import NetError, RequestRefused
 from node.exchange import pack_board, read_board
 from node.hex_ids import read_model, resolve_task
 from node.inference.service import InferenceService, WorkerState
+from node.listing import list_tasks
 from node.loop import Loop
 from node.names import alias_of, peer_id_of, worker_view
-from node.ports import Log, Net, Peer, SubmitRequest
+from node.ports import Log, Net, Peer, SubmitRequest, TaskQuery
 from node.show import STATE_NAMES, capability_text, standing_view, standing_views, task_view
 from node.sync import Sync
-from node.views import LeaderboardView, PeerView, StatusView, TaskView
+from node.views import LeaderboardView, PeerView, StatusView, TaskPageView, TaskView
 from node.views_events import NodeEvent
 from protocol.errors import ProtocolError
-from protocol.ids import PeerId, PublicKey, TaskId
+from protocol.ids import PeerId, PublicKey
 from protocol.params import Network
 from protocol.statements import Capability
 from protocol.topics import Topics
 
 REQUEST_ID_CHARS_MAX = 128  # as many as the RPC takes
-TASKS_SHOWN_MAX = 1_000
-TASKS_SEARCHED_MAX = 5_000  # a filtered listing looks at no more than these
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +109,16 @@ class NodeMarket:
         submitted = None if found is None else find_task(self._doors.log, found)
         return None if submitted is None else self._view(submitted)
 
-    def tasks(self, *, mine: bool, state: str | None, limit: int) -> tuple[TaskView, ...]:
-        """Return the newest tasks first."""
-        doors = self._doors
-        views: list[TaskView] = []
-        searched = limit if not mine and state is None else TASKS_SEARCHED_MAX
-        for task_id in newest_tasks(doors.log, limit=min(searched, TASKS_SEARCHED_MAX)):
-            submitted = find_task(doors.log, task_id)
-            if submitted is None or (mine and submitted.author != doors.machine.me):
-                continue
-            if state is not None and state != _state_name(doors.log, task_id):
-                continue
-            views.append(self._view(submitted))
-            if len(views) >= min(limit, TASKS_SHOWN_MAX):
-                break
-        return tuple(views)
+    def tasks(self, query: TaskQuery) -> TaskPageView:
+        """Return one page of tasks, the newest first."""
+        return list_tasks(self._doors.log, query, me=self._doors.machine.me)
 
-    def leaderboard(self) -> LeaderboardView:
-        """Return the leaderboard as this node computes it."""
+    def leaderboard(self, *, limit: int) -> LeaderboardView:
+        """Return the first rows of the leaderboard as this node computes it."""
         doors = self._doors
         return LeaderboardView(
             of=worker_view(doors.log, doors.machine.me),
-            rows=standing_views(doors.log, self.standings()),
+            rows=standing_views(doors.log, self.standings()[:limit]),
             state_digest=state_digest(doors.log).hex(),
             records=record_count(doors.log),
             same_as_ours=True,
@@ -165,13 +150,14 @@ class NodeMarket:
             rows=[(standing, alias_of(log, standing.key)) for standing in self.standings()],
         )
 
-    def peers(self) -> tuple[PeerView, ...]:
-        """Return connected and live peers, by nickname and key."""
+    def peers(self, *, limit: int) -> tuple[PeerView, ...]:
+        """Return connected peers, and so many live ones as there is room for, by nickname."""
         doors = self._doors
         connected = {peer.public_key: peer for peer in doors.net.peers()}
         live = doors.machine.presences.live(doors.clock.now().ms)
-        keys = (set(connected) | set(live)) - {doors.machine.me}
-        views = [self._peer_view(key, connected.get(key)) for key in keys]
+        keys = [*connected, *sorted(set(live) - set(connected))]
+        shown = [key for key in keys if key != doors.machine.me][:limit]
+        views = [self._peer_view(key, connected.get(key)) for key in shown]
         return tuple(sorted(views, key=lambda view: (view.worker_id, view.peer_id)))
 
     def condition(self) -> NodeEvent:
@@ -295,8 +281,3 @@ class NodeMarket:
             names = ", ".join(p.peer_id for p in found)
             raise RequestRefused(409, "ambiguous_peer", f"several peers are {peer}: {names}")
         return found[0]
-
-
-def _state_name(log: Log, task_id: TaskId) -> str:
-    verdict = find_verdict(log, task_id)
-    return "" if verdict is None else STATE_NAMES[verdict.state]

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from consensus.rows import Changes, Rows
-from node.views import LeaderboardView, PeerView, StatusView, TaskView
+from node.views import LeaderboardView, PeerView, StatusView, TaskPageView, TaskView
 from protocol.ids import PeerId, PublicKey
 from protocol.statements import Capability, Result
 
@@ -147,6 +147,28 @@ class SubmitRequest:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """Which tasks are listed, the newest first.
+
+    Attributes:
+        limit: The most of one page.
+        cursor: What the page before gave as `next`; None for the first page.
+        mine: Whether only tasks of this node are meant.
+        state: Only tasks in this state.
+        task_type: Only tasks of this type.
+        submitter: Only tasks of whoever is called so: a nickname, `nickname~end` as listings show
+            it, a peer id, or a key in hex or its first 8 digits.
+    """
+
+    limit: int
+    cursor: str | None = None
+    mine: bool = False
+    state: str | None = None
+    task_type: str | None = None
+    submitter: str | None = None
+
+
 class Market(Protocol):
     """The node as its local user sees it; every method is quick but those that say `async`."""
 
@@ -175,12 +197,16 @@ class Market(Protocol):
         """
         ...
 
-    def tasks(self, *, mine: bool, state: str | None, limit: int) -> tuple[TaskView, ...]:
-        """Return the newest tasks first."""
+    def tasks(self, query: TaskQuery) -> TaskPageView:
+        """Return one page of tasks, the newest first.
+
+        Raises:
+            RequestRefused: 400 if the cursor is none that this node gave.
+        """
         ...
 
-    def leaderboard(self) -> LeaderboardView:
-        """Return the leaderboard as this node computes it."""
+    def leaderboard(self, *, limit: int) -> LeaderboardView:
+        """Return the first rows of the leaderboard as this node computes it."""
         ...
 
     async def leaderboard_of(self, peer: str) -> LeaderboardView:
@@ -192,8 +218,8 @@ class Market(Protocol):
         """
         ...
 
-    def peers(self) -> tuple[PeerView, ...]:
-        """Return connected and live peers, by nickname and key."""
+    def peers(self, *, limit: int) -> tuple[PeerView, ...]:
+        """Return connected peers, and so many live ones as there is room for, by nickname."""
         ...
 
     def status(self) -> StatusView:

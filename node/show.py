@@ -83,7 +83,7 @@ def task_view(
         missing = [vote.juror for vote in verdict.votes if vote.result is None]
     return TaskView(
         task_id=task_id.hex(),
-        text=_input_text(task.input),
+        text=input_text(task.input),
         task_type=task.task_type,
         model=task.model_digest.hex(),
         submitter=worker_view(rows, submitted.author),
@@ -128,7 +128,8 @@ def standing_views(rows: Rows, standings: Iterable[Standing]) -> tuple[StandingV
     return tuple(standing_view(standing, alias_of(rows, standing.key)) for standing in standings)
 
 
-def _input_text(data: bytes) -> str | None:
+def input_text(data: bytes) -> str | None:
+    """Show an input as text; None if it is not UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -104,6 +104,54 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSummaryView:
+    """One task in a listing: this attempt alone; its retries are tasks of their own.
+
+    Attributes:
+        task_id: 64 hex digits.
+        text: The first characters of the input; None if it is not UTF-8.
+        task_type: The name of the task type.
+        submitter: Who asked.
+        mine: Whether this node asked.
+        created_ms: The submitter's clock, Unix milliseconds.
+        seats: How many jurors were asked for.
+        attempt: 0 at first.
+        retry_of: The task that it tries again; empty at first.
+        retried: Whether it was tried again.
+        state: open, seated, final, split or void.
+        answer: The verdict as text; None unless final.
+        cancelled: Whether this node stopped caring for it.
+    """
+
+    task_id: str
+    text: str | None
+    task_type: str
+    submitter: WorkerView
+    mine: bool
+    created_ms: int
+    seats: int
+    attempt: int
+    retry_of: str
+    retried: bool
+    state: TaskState
+    answer: str | None
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPageView:
+    """One page of a listing.
+
+    Attributes:
+        tasks: The newest first; a filtered page may be short, or empty.
+        next: The cursor of the next page; None if this was the last.
+    """
+
+    tasks: tuple[TaskSummaryView, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StandingView:
     """One row of the leaderboard.
 

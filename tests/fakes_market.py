@@ -1,16 +1,14 @@
 """A Market without a network: it keeps the door's promises and remembers what was asked."""
 
 import hashlib
-from collections import Counter
 from dataclasses import replace
 
 from node.errors import RequestRefused
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.feed import Feed
-from node.metering import Family, Histogram, Meter, Sample
 from node.news import Reporter
-from node.ports import SubmitRequest
+from node.ports import SubmitRequest, TaskQuery
 from node.services import Services
 from node.views import (
     AnswerView,
@@ -20,6 +18,8 @@ from node.views import (
     StandingView,
     StatusView,
     SyncView,
+    TaskPageView,
+    TaskSummaryView,
     TaskView,
     WorkerView,
 )
@@ -84,6 +84,25 @@ def decided(task: TaskView, answer: str = "positive") -> TaskView:
     )
 
 
+def a_summary(task: TaskView) -> TaskSummaryView:
+    """Return a task as a listing shows it."""
+    return TaskSummaryView(
+        task_id=task.task_id,
+        text=task.text,
+        task_type=task.task_type,
+        submitter=task.submitter,
+        mine=task.mine,
+        created_ms=task.created_ms,
+        seats=task.seats,
+        attempt=task.attempt,
+        retry_of="",
+        retried=False,
+        state=task.state,
+        answer=task.answer,
+        cancelled=task.cancelled,
+    )
+
+
 def a_standing(worker: WorkerView, points: int) -> StandingView:
     """Return a row of the leaderboard."""
     return StandingView(
@@ -134,6 +153,7 @@ class FakeMarket:
         known: The tasks by id.
         requests: What was submitted, in order.
         cancels: The ids that were cancelled.
+        queries: What was listed, in order.
         decide_at_once: Whether a submitted task is final immediately.
         failure: Raised by every method, if set.
         standings: The rows of the leaderboard.
@@ -144,6 +164,7 @@ class FakeMarket:
         self.known: dict[str, TaskView] = {}
         self.requests: list[SubmitRequest] = []
         self.cancels: list[str] = []
+        self.queries: list[TaskQuery] = []
         self.decide_at_once = False
         self.failure: Exception | None = None
         self.standings: tuple[StandingView, ...] = (a_standing(ALICE, 2), a_standing(BOB, 1))
@@ -188,20 +209,28 @@ class FakeMarket:
             raise RequestRefused(409, "ambiguous", "several tasks begin so")
         return self.known[fitting[0]] if fitting else None
 
-    def tasks(self, *, mine: bool, state: str | None, limit: int) -> tuple[TaskView, ...]:
-        """Return the newest tasks first."""
+    def tasks(self, query: TaskQuery) -> TaskPageView:
+        """Return the newest tasks first; a cursor is the number of those shown before."""
         self._fail_if_told()
+        self.queries.append(query)
+        if query.cursor is not None and not query.cursor.isdecimal():
+            raise RequestRefused(400, "bad_cursor", "cursor: not one that this node gave")
         found = [
-            task
+            a_summary(task)
             for task in reversed(self.known.values())
-            if (task.mine or not mine) and state in (None, task.state)
+            if (task.mine or not query.mine)
+            and query.state in (None, task.state)
+            and query.task_type in (None, task.task_type)
+            and query.submitter in (None, task.submitter.worker_id, task.submitter.peer_id)
         ]
-        return tuple(found[:limit])
+        begin = int(query.cursor or 0)
+        end = begin + query.limit
+        return TaskPageView(tuple(found[begin:end]), str(end) if end < len(found) else None)
 
-    def leaderboard(self) -> LeaderboardView:
+    def leaderboard(self, *, limit: int) -> LeaderboardView:
         """Return the standings."""
         self._fail_if_told()
-        return LeaderboardView(ALICE, self.standings, DIGEST, 12, same_as_ours=True)
+        return LeaderboardView(ALICE, self.standings[:limit], DIGEST, 12, same_as_ours=True)
 
     async def leaderboard_of(self, peer: str) -> LeaderboardView:
         """Answer for bob alone."""
@@ -210,14 +239,15 @@ class FakeMarket:
             raise RequestRefused(404, "unknown_peer", "no such peer is connected")
         return LeaderboardView(BOB, self.standings, DIGEST, 12, same_as_ours=self.same_as_ours)
 
-    def peers(self) -> tuple[PeerView, ...]:
+    def peers(self, *, limit: int) -> tuple[PeerView, ...]:
         """Return bob, connected, and carole, heard of."""
         self._fail_if_told()
-        return (
+        known = (
             PeerView("bob", BOB.peer_id, "/ip4/127.0.0.1/tcp/4002", True, True, True,
                      ("sentiment cdcd",), 0, DIGEST),
             PeerView("carole", CAROLE.peer_id, "", False, False, True, ("echo",), 1, "ef" * 32),
         )  # fmt: skip
+        return known[:limit]
 
     def status(self) -> StatusView:
         """Return the status."""
@@ -238,36 +268,11 @@ def a_reporter(*, run: str = "cafe0001", kept_max: int = 100) -> Reporter:
     return Reporter(feed, MemoryRows(), me=PublicKey(bytes(32)), condition=lambda: CONDITION)
 
 
-class FakeMeter:
-    """Has two numbers, and remembers what was refused."""
-
-    def __init__(self) -> None:
-        self.refused: list[str] = []
-
-    async def families(self) -> list[Family]:
-        """Return how many requests were refused, and how long nothing took."""
-        refused = Counter(self.refused)
-        return [
-            Family(
-                "a_refusals",
-                "counter",
-                "Refused.",
-                [Sample({"reason": r}, n) for r, n in refused.items()],
-            ),
-            Family("a_wait_seconds", "histogram", "Waits.", [Histogram([0.5]).spread(type="echo")]),
-        ]
-
-    def note_refusal(self, code: str) -> None:
-        """Remember it."""
-        self.refused.append(code)
-
-
 def services(
     market: FakeMarket,
     reporter: Reporter | None = None,
     explainer: Explainer | None = None,
     differ: Differ | None = None,
-    meter: Meter | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
@@ -275,5 +280,4 @@ def services(
         reporter=reporter or a_reporter(),
         explainer=explainer or FakeExplainer(),
         differ=differ or FakeDiffer(),
-        meter=meter or FakeMeter(),
     )

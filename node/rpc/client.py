@@ -11,6 +11,8 @@ from node.rpc.endpoint import Endpoint
 
 CONNECT_SECONDS = 30.0  # the slowest route asks a peer; connecting on loopback takes no time
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+PAGE_TASKS_MAX = 100  # as many as the node gives at once
+PAGES_MAX = 50  # a node looks through 500 tasks a page: what is older is asked for by cursor
 
 
 class AuthRefused(OperatorError):
@@ -58,14 +60,30 @@ class Client:
         query = f"?wait={wait_s}" if wait_s else ""
         return self._call("GET", f"/tasks/{_quoted(task_id)}{query}", more_s=wait_s)
 
-    def tasks(self, *, mine: bool = False, state: str | None = None, limit: int = 50) -> Any:
-        """Return the newest tasks first."""
-        query: dict[str, object] = {"limit": limit}
-        if mine:
-            query["mine"] = "true"
-        if state is not None:
-            query["state"] = state
-        return self._call("GET", f"/tasks?{urlencode(query)}")
+    def task_page(self, *, limit: int = 50, mine: bool = False, **fields: str | None) -> Any:
+        """Return one page of tasks, `{"tasks": [...], "next": cursor or None}`.
+
+        Args:
+            limit: The most of it, 1 to 100.
+            mine: Whether only tasks of this node are meant.
+            fields: `cursor`, `state`, `type` and `submitter`; those that are None are left out.
+        """
+        query: dict[str, object] = {k: v for k, v in fields.items() if v is not None}
+        query |= {"limit": limit, **({"mine": "true"} if mine else {})}
+        return self._call("GET", f"/tasks?{urlencode(query, errors='replace')}")
+
+    def tasks(self, *, limit: int = 50, mine: bool = False, **fields: str | None) -> list[Any]:
+        """Return the newest tasks that fit, from as many pages as that takes and `PAGES_MAX`."""
+        found: list[Any] = []
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            size = min(limit - len(found), PAGE_TASKS_MAX)
+            page = self.task_page(limit=size, mine=mine, cursor=cursor, **fields)
+            found += page["tasks"]
+            cursor = page["next"]
+            if cursor is None or len(found) >= limit:
+                break
+        return found
 
     def cancel(self, task_id: str) -> Any:
         """Stop caring for an own task."""

@@ -11,7 +11,10 @@ from node.rpc.waits import WAIT_SECONDS_MAX
 TASKS_SHOWN = 50
 BATCH_TASKS_MAX = 1_000  # some ten seconds of a node at full speed
 EXACT_INT_MAX = 2**53  # beyond, JSON readers disagree; what a number may be the node says
-TASKS_SHOWN_MAX = 1000  # a whole answer stays within what a person or a script can read
+TASKS_SHOWN_MAX = 100  # of one page; measured: some 20 ms of the node's loop
+ROWS_SHOWN_MAX = 1_000  # of a leaderboard, or of peers; measured: some 40 ms
+NAME_CHARS_MAX = 512  # an address has up to 256 bytes, a nickname 64
+CURSOR_CHARS_MAX = 64
 
 StateName = Literal["open", "seated", "final", "split", "void"]
 
@@ -33,6 +36,9 @@ def _has_utf8(value: str) -> str:
 Text = Annotated[str, AfterValidator(_has_utf8)]
 Flag = Annotated[bool, BeforeValidator(_bare_is_yes)]
 Limit = Annotated[int, Field(ge=1, le=TASKS_SHOWN_MAX)]
+RowLimit = Annotated[int, Field(ge=1, le=ROWS_SHOWN_MAX)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARS_MAX)]
+Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
 WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
 
 

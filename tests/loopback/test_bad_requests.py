@@ -58,6 +58,7 @@ PATHS: dict[str, tuple[str, str, int, str, tuple[str, ...]]] = {
     "cancel nonsense": ("POST", "/tasks/12/cancel", 400, "bad_task_id", ("'12'",)),
     "cancel absent": ("POST", f"/tasks/{ABSENT}/cancel", 404, "unknown_task", ("no such task",)),
     "limit": ("GET", "/tasks?limit=0", 400, "bad_request", ("query.limit", "1")),
+    "cursor": ("GET", "/tasks?cursor=nope", 400, "bad_cursor", ("cursor", "`next`")),
     "state": ("GET", "/tasks?state=nope", 400, "bad_request", ("query.state", "final")),
     "absent peer": ("GET", "/leaderboard/of/nobody", 404, "unknown_peer", ("nobody",)),
     "no such path": ("GET", "/nope", 404, "not_found", ()),
@@ -173,7 +174,7 @@ def test_a_request_id__stands_for_one_task_alone(started: RealNode) -> None:
     assert again == first
     for answer in (other, seats):
         assert_refusal(answer, 409, "request_id_used", ("'once'", "another task"))
-    assert [task["task_id"] for task in started.ask("/tasks")] == [first]
+    assert [task["task_id"] for task in started.ask("/tasks")["tasks"]] == [first]
 
 
 def assert_refusal(

@@ -145,7 +145,7 @@ def test_one_request_id__is_one_task_across_a_kill(town: Street) -> None:
     again = alice.submit("once", request_id="mine")
 
     assert again == first
-    assert [task["task_id"] for task in alice.ask("/tasks")] == [first]
+    assert [task["task_id"] for task in alice.ask("/tasks")["tasks"]] == [first]
 
 
 @pytest.mark.parametrize("by", ["nickname", "peer id"])

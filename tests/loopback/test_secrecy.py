@@ -128,7 +128,7 @@ def work_together(alice: RealNode, bob: RealNode) -> None:
 
 def answers(node: RealNode) -> dict[str, bytes]:
     """Ask a node for everything, rightly and wrongly."""
-    tasks = [f"/tasks/{task['task_id']}" for task in node.ask("/tasks")]
+    tasks = [f"/tasks/{task['task_id']}" for task in node.ask("/tasks")["tasks"]]
     asked = [("GET", path, None) for path in (*PATHS, *tasks)]
     asked += [("POST", "/tasks", body) for body in BODIES]  # type: ignore[misc]
     asked += [(method, "/status", None) for method in ("POST", "PUT", "DELETE")]

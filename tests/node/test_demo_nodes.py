@@ -84,7 +84,7 @@ class FakeClient(Client):
     def _new(self, text: str) -> TaskView:
         return decided(a_task(str(len(self.market.known)) * 64, text))
 
-    def task(self, task_id: str) -> Any:
+    def task(self, task_id: str, *, wait_s: int = 0) -> Any:
         return json.loads(json.dumps(asdict(self.market.known[task_id])))
 
     def status(self) -> Any:
@@ -94,7 +94,7 @@ class FakeClient(Client):
         return asdict(self.market.status())
 
     def leaderboard(self) -> Any:
-        return [asdict(row) for row in self.market.leaderboard().rows]
+        return [asdict(row) for row in self.market.leaderboard(limit=100).rows]
 
 
 class FakeNodes(DemoNodes):

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from node.errors import RequestRefused, StoreError
+from node.ports import TaskQuery
 from node.rpc.server import serve_rpc
 from tests.fakes_market import ALICE, DIGEST, FakeMarket, a_task, decided, services
 
@@ -70,19 +71,65 @@ async def test_tasks__filters_by_owner_state_and_number() -> None:
     }
     async with served(market) as client:
         queries = ["", "?mine", "?mine=true", "?mine=false", "?state=final", "?limit=1"]
-        found = [
-            [t["task_id"][:2] for t in (await client.get(f"/tasks{q}")).json()] for q in queries
+        pages = [(await client.get(f"/tasks{query}")).json() for query in queries]
+
+    found = [[task["task_id"][:2] for task in page["tasks"]] for page in pages]
+    assert found == [["bb", "aa"], ["aa"], ["aa"], ["bb", "aa"], ["bb"], ["bb"]]
+    assert [page["next"] for page in pages] == [None] * 5 + ["1"]
+
+
+async def test_tasks__asks_the_market_for_what_the_query_says() -> None:
+    market = FakeMarket()
+    query = "?type=echo&submitter=bob%2Fa~Bob&state=void&limit=100&cursor=7&mine=1"
+    async with served(market) as client:
+        answer = await client.get(f"/tasks{query}")
+
+    assert answer.json() == {"tasks": [], "next": None}
+    assert market.queries == [
+        TaskQuery(
+            limit=100,
+            cursor="7",
+            mine=True,
+            state="void",
+            task_type="echo",
+            submitter="bob/a~Bob",
+        )
+    ]
+
+
+async def test_lists__are_bounded() -> None:
+    async with served(FakeMarket()) as client:
+        rows = [(await client.get(f"/{one}?limit=1")).json() for one in ("leaderboard", "peers")]
+        refused = [
+            (await client.get(f"/{one}?limit={limit}")).status_code
+            for one in ("leaderboard", "peers")
+            for limit in (0, 1_001)
         ]
 
-    assert found == [["bb", "aa"], ["aa"], ["aa"], ["bb", "aa"], ["bb"], ["bb"]]
+    assert [len(one) for one in rows] == [1, 1]
+    assert refused == [400] * 4
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "state=odd", "mine=perhaps"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "state=odd",
+        "mine=perhaps",
+        "type=",
+        "submitter=",
+        "cursor=x",
+        "cursor=" + "0" * 65,
+    ],
+)
 async def test_tasks__refuses_a_query_it_cannot_read(query: str) -> None:
     async with served(FakeMarket()) as client:
         answer = await client.get(f"/tasks?{query}")
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.status_code == 400
+    assert answer.json()["code"] in ("bad_request", "bad_cursor")
 
 
 async def test_task__shows_everything_by_id_and_by_prefix() -> None:
@@ -206,4 +253,5 @@ async def test_openapi__can_be_made() -> None:
 
     assert "/tasks/{task_id}/cancel" in schema["paths"]
     parameters = schema["paths"]["/tasks"]["get"]["parameters"]
-    assert [parameter["name"] for parameter in parameters] == ["mine", "state", "limit"]
+    names = ["mine", "state", "type", "submitter", "limit", "cursor"]
+    assert [parameter["name"] for parameter in parameters] == names
