@@ -97,7 +97,7 @@ def network(root: Path, names: list[str]) -> Iterator[list[BenchNode]]:
 def _start(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchNode:
     command = [sys.executable, "-m", "node.main", "--id", name, "--home", str(root)]
     command += ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-port", "0", "--task-type", "echo"]
-    command += ["--network-genesis", genesis, "--log-level", "warning"]
+    command += ["--network-genesis", genesis, "--log-level", "warning", "--config", os.devnull]
     for address in bootstrap:
         command += ["--bootstrap", address]
     began = time.monotonic()

@@ -9,6 +9,7 @@ import sys
 import click
 
 from node.commands import run_to_exit_code
+from node.commands_config import config
 from node.commands_diff import diff
 from node.commands_explain import explain, worker
 from node.commands_network import health, leaderboard, peers, status, version
@@ -34,7 +35,7 @@ def cli() -> None:
 COMMANDS = (
     *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
     *(explain, worker, diff),
-    *(demo, simulate, version),
+    *(config, demo, simulate, version),
 )
 for command in COMMANDS:
     cli.add_command(command)

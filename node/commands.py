@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +14,7 @@ from node.errors import OperatorError, RequestRefused
 from node.rpc.client import Client
 from node.rpc.endpoint import find_endpoint
 
+SCHEMA = 1  # of what --json prints; raised if a field goes or changes its meaning, not by a new one
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_LATER = 75
@@ -22,8 +23,17 @@ EXIT_INTERRUPTED = 130
 _OF_STATUS = {400: EXIT_USAGE, 413: EXIT_USAGE, 429: EXIT_LATER, 503: EXIT_LATER}
 
 
+config_option = click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    envvar="AIMARKET_CONFIG",
+    help="File with settings; else config.toml in the user's configuration.",
+)
+
+
 def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--id`, `--rpc`, `--token-file` and `--json`.
+    """Give a command `--id`, `--rpc`, `--token-file`, `--config` and `--json`.
 
     The command is called with `client` and `as_json` in their stead.
     """
@@ -31,26 +41,40 @@ def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--id", "node_id", metavar="NAME", help="The node, by its name on this machine.")
     @click.option("--rpc", "url", metavar="URL", help="The node, by its RPC address.")
     @click.option("--token-file", metavar="FILE", help="Where its secret is, with --rpc.")
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @config_option
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @functools.wraps(command)
     def wrapped(
-        *args: Any, node_id: str | None, url: str | None, token_file: str | None, **rest: Any
+        *args: Any,
+        node_id: str | None,
+        url: str | None,
+        token_file: str | None,
+        config_file: str | None,
+        **rest: Any,
     ) -> Any:
+        from node.config_client import read_configured
+
         endpoint = find_endpoint(
             node_id=node_id,
             url=url,
             token_file=token_file,
             environment=os.environ,
             warn=lambda line: tell(f"warning: {line}"),
+            configured=read_configured(config_file),
         )
         return command(*args, client=Client(endpoint), **rest)
 
     return wrapped
 
 
-def print_json(document: object) -> None:
+def print_json(document: Mapping[str, object]) -> None:
     """Print one document; what is not ASCII is escaped, so no terminal can be commanded by it."""
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2))
+
+
+def print_json_line(document: Mapping[str, object]) -> None:
+    """Print one document of many, on one line, at once."""
+    click.echo(json.dumps({"schema": SCHEMA, **document}, separators=(",", ":")))
 
 
 def tell(line: str) -> None:

@@ -14,7 +14,7 @@ def leaderboard(peer: str | None, client: Client, as_json: bool) -> None:
     """Show the scores as this node computes them, or as a peer does."""
     answer = client.leaderboard() if peer is None else client.leaderboard_of(peer)
     if as_json:
-        print_json(answer)
+        print_json({"leaderboard": answer} if peer is None else answer)
         return
     from node.commands_show import show_leaderboard
 
@@ -33,7 +33,7 @@ def peers(client: Client, as_json: bool) -> None:
     """List who is connected, or heard of."""
     answer = client.peers()
     if as_json:
-        print_json(answer)
+        print_json({"peers": answer})
         return
     from node.commands_show import show_peers
 

@@ -81,7 +81,7 @@ def tasks(mine: bool, state: str | None, limit: int, client: Client, as_json: bo
     """List tasks, the newest first."""
     found = client.tasks(mine=mine, state=state, limit=limit)
     if as_json:
-        print_json(found)
+        print_json({"tasks": found})
         return
     from node.commands_show import show_tasks
 

@@ -8,6 +8,7 @@ from multiaddr import Multiaddr
 
 from bootstrap.addresses import FIRST_PARTS, BadAddress, parse_address
 from node.errors import UsageError
+from node.operate import Place
 from protocol.errors import Malformed
 from protocol.params import GENESIS_BYTES, PUBLIC_GENESIS, Network, NetworkParams, network_of
 
@@ -65,6 +66,40 @@ class Config:
     models: tuple[ModelChoice, ...]
     seats: int
     disk_limit_bytes: int | None
+
+
+def make_config(
+    place: Place,
+    *,
+    bootstrap: tuple[str, ...],
+    listen: tuple[str, ...],
+    announce: tuple[str, ...],
+    rpc_port: int | None,
+    task_types: tuple[str, ...],
+    models: tuple[str, ...],
+    seats: int,
+    disk_limit_mib: int | None,
+) -> Config:
+    """Check what was chosen; None or nothing leaves a choice to the program.
+
+    Raises:
+        UsageError: Something cannot be; the message begins with the option.
+    """
+    return Config(
+        node_id=place.node_id,
+        directory=place.directory,
+        key_file=place.key_file,
+        passphrase_file=place.passphrase_file,
+        network=place.network,
+        bootstrap=check_bootstrap(bootstrap),
+        listen=check_listen(listen) or None,
+        announce=check_announce(announce),
+        rpc_port=check_rpc_port(rpc_port),
+        task_types=task_types or DEFAULT_TASK_TYPES,
+        models=check_models(models),
+        seats=check_seats(seats, place.network),
+        disk_limit_bytes=check_disk_limit(disk_limit_mib),
+    )
 
 
 def check_node_id(node_id: str) -> str:

@@ -155,6 +155,7 @@ class DemoNodes:
 def _spawn(command: Sequence[str], output: BinaryIO) -> "subprocess.Popen[bytes]":
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AIMARKET_")}
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["AIMARKET_CONFIG"] = os.devnull  # what the user set is for other nodes
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

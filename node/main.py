@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from node.errors import OperatorError, StoreError, first_of
-from node.operate import Place, at_a_place
+from node.operate import Place, at_a_place, setting
 from protocol.errors import MarketError
 
 if TYPE_CHECKING:
@@ -66,63 +66,62 @@ class Program(click.Group):
 @click.command(
     cls=Program,
     invoke_without_command=True,
-    context_settings={"auto_envvar_prefix": "AIMARKET", "max_content_width": 100},
+    context_settings={"max_content_width": 100},
 )
 @at_a_place
-@click.option(
+@setting(
     "--bootstrap",
     multiple=True,
     metavar="ADDR",
     help="Full multiaddr of a node to join by, as that node prints it; repeatable.",
 )
-@click.option(
+@setting(
     "--listen",
     multiple=True,
     metavar="ADDR",
     help="Multiaddr to listen on; repeatable.  [default: all interfaces, port 7460 or a free one]",
 )
-@click.option(
+@setting(
     "--announce",
     multiple=True,
     metavar="ADDR",
     help="Multiaddr others reach this node at, if it cannot find out itself; repeatable.",
 )
-@click.option(
+@setting(
     "--rpc-port",
     type=int,
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",
 )
-@click.option(
+@setting(
     "--task-type",
     "task_types",
     multiple=True,
     metavar="NAME",
     help="What this node runs, the default type first; repeatable.  [default: sentiment, echo]",
 )
-@click.option(
+@setting(
     "--model",
     "models",
-    envvar="AIMARKET_MODEL",
     multiple=True,
     metavar="[TYPE=]DIR|HUB_ID",
-    help="Model of a task type, or of all that have none; repeatable.  [sentiment: embedded]",
+    help="Model of a task type, or of all that have none; repeatable.  [default: embedded]",
 )
-@click.option("--seats", type=int, default=3, show_default=True, help="Default jurors of a task.")
-@click.option(
+@setting("--seats", type=int, default=3, show_default=True, help="Default jurors of a task.")
+@setting(
     "--disk-limit",
     "disk_limit_mib",
     type=int,
     metavar="MIB",
-    help="How large the log may grow before it takes in nothing foreign.  [default: no limit]",
+    help="MiB the log may grow to before nothing foreign is taken in.  [default: no limit]",
 )
-@click.option(
+@setting(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
     help="The least important lines to show.",
 )
-@click.option(
+@setting(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
     default="auto",
@@ -130,53 +129,21 @@ class Program(click.Group):
     help="How log lines look; auto is console on a terminal, json elsewhere.",
 )
 @click.version_option(package_name="aimarket")
-def main(
-    place: Place,
-    bootstrap: tuple[str, ...],
-    listen: tuple[str, ...],
-    announce: tuple[str, ...],
-    rpc_port: int | None,
-    task_types: tuple[str, ...],
-    models: tuple[str, ...],
-    seats: int,
-    disk_limit_mib: int | None,
-    log_level: str,
-    log_format: "LogFormat",
-) -> None:
+def main(place: Place, log_level: str, log_format: "LogFormat", **chosen: Any) -> None:
     """Run a node of the market: submit to it, and it works for others.
 
     The first node of a network needs no options; it prints the command for the next one. Stop it
     with Ctrl-C. The commands below look after a node that does not run.
+
+    Every option can be set in the environment as well (--rpc-port as AIMARKET_RPC_PORT, several
+    values with spaces between) and in the file (rpc_port = 7461): a flag wins, then the
+    environment, then the file.
     """
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    from node.config import (
-        DEFAULT_TASK_TYPES,
-        Config,
-        check_announce,
-        check_bootstrap,
-        check_disk_limit,
-        check_listen,
-        check_models,
-        check_rpc_port,
-        check_seats,
-    )
+    from node.config import make_config
     from node.logs import configure_logs
 
-    config = Config(
-        node_id=place.node_id,
-        directory=place.directory,
-        key_file=place.key_file,
-        passphrase_file=place.passphrase_file,
-        network=place.network,
-        bootstrap=check_bootstrap(bootstrap),
-        listen=check_listen(listen) or None,
-        announce=check_announce(announce),
-        rpc_port=check_rpc_port(rpc_port),
-        task_types=task_types or DEFAULT_TASK_TYPES,
-        models=check_models(models),
-        seats=check_seats(seats, place.network),
-        disk_limit_bytes=check_disk_limit(disk_limit_mib),
-    )
+    config = make_config(place, **chosen)
     configure_logs(level=log_level, log_format=log_format)
     _run(config)
 

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.operate_config import (
+    check_loaded,
+    lay_over_config,
+    load_config,
+    naming_sources,
+    winner,
+)
+
 if TYPE_CHECKING:
     from protocol.params import Network
 
@@ -34,41 +42,53 @@ class Place:
     network: "Network"
 
 
+def setting(name: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Make an option that can be set in the environment, too: `--rpc-port` as AIMARKET_RPC_PORT."""
+    variable = "AIMARKET_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, **attributes)
+
+
 _OPTIONS = (
-    click.option(
+    # Both are read before all others, and the file before the id: what it says depends on that.
+    setting(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        is_eager=True,
+        callback=load_config,
+        help="File with settings.  [default: config.toml in the user's configuration]",
+    ),
+    setting(
         "--id",
         "node_id",
-        envvar="AIMARKET_ID",
+        is_eager=True,
+        callback=lay_over_config,
         help=f"Nickname of the node, and the name of its directory.  [default: {DEFAULT_ID}]",
     ),
-    click.option(
+    setting(
         "--home",
-        envvar="AIMARKET_HOME",
         type=click.Path(path_type=Path),
-        help="Where nodes keep their directories.",
+        help="Where nodes keep their directories.  [default: the user's state]",
     ),
-    click.option(
+    setting(
         "--key",
         "key_file",
-        envvar="AIMARKET_KEY",
         type=click.Path(path_type=Path),
-        help="Key file to use.",
+        help="Key file to use.  [default: in the node's directory]",
     ),
-    click.option(
+    setting(
         "--passphrase-file",
-        envvar="AIMARKET_PASSPHRASE_FILE",
         type=click.Path(path_type=Path),
-        help="File with the passphrase of the key; without one it is asked for.",
+        help="File with the passphrase of the key.  [default: it is asked for]",
     ),
-    click.option(
+    setting(
         "--network-genesis",
-        envvar="AIMARKET_NETWORK_GENESIS",
         metavar="HEX",
-        help="32 hex digits that set a network apart.",
+        help="32 hex digits that set a network apart.  [default: the public network]",
     ),
-    click.option("--network-name", envvar="AIMARKET_NETWORK_NAME", help="Name of that network."),
+    setting("--network-name", help="Name of that network.  [default: private]"),
 )
-_NAMES = ("node_id", "home", "key_file", "passphrase_file", "network_genesis", "network_name")
+NAMES = ("node_id", "home", "key_file", "passphrase_file", "network_genesis", "network_name")
 
 
 def at_a_place(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,22 +99,21 @@ def at_a_place(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **rest: Any) -> Any:
-        given = {name: rest.pop(name) for name in _NAMES}
         context = click.get_current_context()
+        given = {name: winner(context, name, rest.pop(name)) for name in NAMES}
+        del rest["config_file"]
         if context.invoked_subcommand is not None:
             return None
-        outer = context.parent
-        while outer is not None:
-            given = {name: outer.params.get(name) if v is None else v for name, v in given.items()}
-            outer = outer.parent
-        return command(*args, place=_place_of(**given), **rest)
+        with naming_sources(context):
+            check_loaded(context)
+            return command(*args, place=place_of(**given), **rest)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
 
 
-def _place_of(
+def place_of(
     *,
     node_id: str | None,
     home: Path | None,
@@ -103,6 +122,11 @@ def _place_of(
     network_genesis: str | None,
     network_name: str | None,
 ) -> Place:
+    """Check which node is meant; None leaves a part to the program.
+
+    Raises:
+        UsageError: There can be no such node.
+    """
     from node.config import check_key_file, check_node_id, make_network
     from node.rpc.endpoint import state_root
 

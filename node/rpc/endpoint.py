@@ -36,9 +36,26 @@ class Endpoint:
         return f"Endpoint(url={self.url!r}, node_id={self.node_id!r})"
 
 
-def state_root(environment: Mapping[str, str]) -> Path:
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the user's file says; None for what it leaves open.
+
+    Attributes:
+        node_id: Which node is meant.
+        home: The directory that holds one directory for each node.
+        url: Where a node answers; it counts more than `node_id`.
+        token_file: Where its secret is; it is for `url` alone.
+    """
+
+    node_id: str | None = None
+    home: str | None = None
+    url: str | None = None
+    token_file: str | None = None
+
+
+def state_root(environment: Mapping[str, str], configured: Configured = Configured()) -> Path:
     """Return the directory that holds one directory for each node."""
-    home = environment.get("AIMARKET_HOME")
+    home = environment.get("AIMARKET_HOME") or configured.home
     if home:
         return Path(home)
     import platformdirs
@@ -53,8 +70,9 @@ def find_endpoint(
     token_file: str | None,
     environment: Mapping[str, str],
     warn: Callable[[str], None],
+    configured: Configured = Configured(),
 ) -> Endpoint:
-    """Find the node: what was asked for, else the environment, else the only one there is.
+    """Find the node: what was asked for, the environment, the file, or the only one there is.
 
     Args:
         node_id: The value of `--id`.
@@ -62,6 +80,7 @@ def find_endpoint(
         token_file: The value of `--token-file`.
         environment: Read for AIMARKET_HOME, _RPC_URL, _TOKEN_FILE and _ID.
         warn: Told in one line what is unsafe but works.
+        configured: What the user's file says.
 
     Raises:
         UsageError: Contradictory options, an unsafe file, or more than one node to choose from.
@@ -69,11 +88,15 @@ def find_endpoint(
     """
     if node_id is not None and url is not None:
         raise UsageError("give --id or --rpc, not both")
-    root = state_root(environment)
+    root = state_root(environment, configured)
+    token_file = token_file or environment.get("AIMARKET_TOKEN_FILE") or None
     if node_id is None and url is None:
         url = environment.get("AIMARKET_RPC_URL") or None
         node_id = None if url else environment.get("AIMARKET_ID") or None
-    token_file = token_file or environment.get("AIMARKET_TOKEN_FILE") or None
+    if node_id is None and url is None:
+        url = configured.url
+        token_file = token_file or (configured.token_file if url else None)
+        node_id = None if url else configured.node_id
     if url is not None:
         return _at_url(url.rstrip("/"), token_file, root, warn)
     name = node_id if node_id is not None else _only_node(root)

@@ -80,7 +80,7 @@ async def test_submit__prints_the_task_id_alone(home: Path) -> None:
         piped = await run("submit", "-", stdin="très bien\n".encode())
 
     assert (plain.code, plain.err, len(plain.out)) == (0, "", 65)
-    assert json.loads(as_json.out) == {"task_id": plain.out.strip()}
+    assert json.loads(as_json.out) == {"schema": 1, "task_id": plain.out.strip()}
     assert piped.code == 0
     assert [request.text for request in market.requests] == ["good", "good", "très bien"]
     assert (market.requests[0].task_type, market.requests[0].seats) == ("echo", 5)
@@ -193,7 +193,7 @@ async def test_json__is_one_document(home: Path, command: str) -> None:
         ended = await run(*args, "--json")
 
     assert (ended.code, ended.err) == (0, "")
-    assert json.loads(ended.out)
+    assert json.loads(ended.out)["schema"] == 1
 
 
 async def test_leaderboard__says_that_a_peer_differs(home: Path) -> None:

@@ -53,6 +53,7 @@ def test_simulate__prints_one_document() -> None:
         "options": dict,
         "problems": list,
         "outcomes": dict,
+        "schema": int,
         "casts": list,
         "times": dict,
         "costs": dict,
