@@ -1,12 +1,14 @@
 """A Market without a network: it keeps the door's promises and remembers what was asked."""
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 
 from node.errors import RequestRefused
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.feed import Feed
+from node.metering import Family, Histogram, Meter, Sample
 from node.news import Reporter
 from node.ports import SubmitRequest, TaskQuery
 from node.services import Services
@@ -268,11 +270,36 @@ def a_reporter(*, run: str = "cafe0001", kept_max: int = 100) -> Reporter:
     return Reporter(feed, MemoryRows(), me=PublicKey(bytes(32)), condition=lambda: CONDITION)
 
 
+class FakeMeter:
+    """Has two numbers, and remembers what was refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    async def families(self) -> list[Family]:
+        """Return how many requests were refused, and how long nothing took."""
+        refused = Counter(self.refused)
+        return [
+            Family(
+                "a_refusals",
+                "counter",
+                "Refused.",
+                [Sample({"reason": r}, n) for r, n in refused.items()],
+            ),
+            Family("a_wait_seconds", "histogram", "Waits.", [Histogram([0.5]).spread(type="echo")]),
+        ]
+
+    def note_refusal(self, code: str) -> None:
+        """Remember it."""
+        self.refused.append(code)
+
+
 def services(
     market: FakeMarket,
     reporter: Reporter | None = None,
     explainer: Explainer | None = None,
     differ: Differ | None = None,
+    meter: Meter | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
@@ -280,4 +307,5 @@ def services(
         reporter=reporter or a_reporter(),
         explainer=explainer or FakeExplainer(),
         differ=differ or FakeDiffer(),
+        meter=meter or FakeMeter(),
     )
