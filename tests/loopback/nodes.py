@@ -125,7 +125,7 @@ class RealNode:
     def call(
         self, method: str, path: str, body: object = None, *, token: str | None = None
     ) -> tuple[int, Any]:
-        """Make one request and return the status and the document."""
+        """Make one request and return the status and the document, or the text if it is none."""
         assert self._client is not None, f"{self.name} does not serve"
         headers = {"Content-Type": "application/json"}
         if token is not None:
@@ -133,7 +133,8 @@ class RealNode:
         content = None if body is None else json.dumps(body)  # escaped, so it holds anything
         with self.reach():
             answer = self._client.request(method, path, content=content, headers=headers)
-        return answer.status_code, answer.json()
+        is_json = answer.headers["Content-Type"].startswith("application/json")
+        return answer.status_code, answer.json() if is_json else answer.text
 
     def ask(self, path: str) -> Any:
         """Return the document at a path."""
@@ -143,6 +144,13 @@ class RealNode:
 
     def status(self) -> Any:
         return self.ask("/status")
+
+    def scrape(self) -> str:
+        """Return what it tells monitoring, in the newer format."""
+        assert self._client is not None, f"{self.name} does not serve"
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        with self.reach():
+            return self._client.get("/metrics", headers=accept).text
 
     def submit(self, text: str, **fields: object) -> str:
         """Submit a task and return its id."""
