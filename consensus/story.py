@@ -69,7 +69,17 @@ class Story:
         looked: How many records were looked at.
     """
 
-    def __init__(self, rows: Rows, submitted: SubmittedTask, network: Network) -> None:
+    def __init__(
+        self, rows: Rows, submitted: SubmittedTask, network: Network, *, for_proof: bool = False
+    ) -> None:
+        """Begin a story.
+
+        Args:
+            rows: The log.
+            submitted: The task it is about.
+            network: What records are read by.
+            for_proof: Whether to look for no more than juries pin, and that in the whole log.
+        """
         self.looked = 0
         self._submitted = submitted
         self._network = network
@@ -78,11 +88,13 @@ class Story:
         self._retries = tuple(_retries(rows, submitted))
         self._sealed: dict[_Sealed, Said] = {
             (part, author, commitment): Said(part, author, None, None)
-            for part, author, commitment in _sealed(rows, submitted)
+            for part, author, commitment in _sealed(rows, submitted, only_pinned=for_proof)
         }
         self._missing = set(self._sealed)
         self._after: tuple[int, bytes] | None = (submitted.created_ms, b"")
         self._is_before = False
+        apart_ms = submitted.created_ms if for_proof else CLOCKS_APART_MS
+        self._earliest_ms = max(0, submitted.created_ms - apart_ms)
 
     @property
     def is_complete(self) -> bool:
@@ -111,7 +123,7 @@ class Story:
                 break
         self.looked += seen
         if seen < count and self._missing:
-            self._after = None if self._is_before else (max(0, start_ms - CLOCKS_APART_MS), b"")
+            self._after = None if self._is_before else (self._earliest_ms, b"")
             self._is_before = True
         return bool(self._missing) and self._after is not None
 
@@ -159,7 +171,7 @@ def _retries(rows: Rows, submitted: SubmittedTask) -> Iterator[Said]:
         yield Said(Part.RETRY, again.author, again.record_id, again.created_ms)
 
 
-def _sealed(rows: Rows, submitted: SubmittedTask) -> Iterator[_Sealed]:
+def _sealed(rows: Rows, submitted: SubmittedTask, *, only_pinned: bool) -> Iterator[_Sealed]:
     """Walk the commits that are told, and the reveals that open what a jury pins."""
     task_id = submitted.task_id
     pinned = {
@@ -172,6 +184,7 @@ def _sealed(rows: Rows, submitted: SubmittedTask) -> Iterator[_Sealed]:
             yield Part.COMMIT, juror, commitment
         if find_opening(rows, task_id, juror, commitment) is not None:
             yield Part.REVEAL, juror, commitment
-    for worker, commitment in commits_of(rows, task_id, limit=COMMITS_TOLD_MAX):
+    others = () if only_pinned else commits_of(rows, task_id, limit=COMMITS_TOLD_MAX)
+    for worker, commitment in others:
         if (worker, commitment) not in pinned:
             yield Part.COMMIT, worker, commitment
