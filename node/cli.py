@@ -13,6 +13,7 @@ from node.commands_config import config
 from node.commands_diff import diff
 from node.commands_explain import explain, worker
 from node.commands_network import health, leaderboard, peers, status, version
+from node.commands_proof import certificate, verify
 from node.commands_simulate import simulate
 from node.commands_sync import sync
 from node.commands_tasks import cancel, submit, task, tasks
@@ -34,7 +35,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
-    *(explain, worker, diff),
+    *(explain, worker, diff, certificate, verify),
     *(config, demo, simulate, version),
 )
 for command in COMMANDS:

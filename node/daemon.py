@@ -37,6 +37,7 @@ from node.net.host import NetHost
 from node.net.sockets import check_free, read_multiaddr
 from node.news import Reporter
 from node.ports import Net
+from node.prover import NodeProver
 from node.recovery import Recovery
 from node.rpc.server import serve_rpc
 from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
@@ -215,6 +216,7 @@ class _Node:
             explainer=NodeExplainer(doors, self._market.standings),
             differ=NodeDiffer(doors, self._market.standings),
             meter=self._meter,
+            prover=NodeProver(doors),
         )
 
     async def run(self) -> None:

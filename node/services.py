@@ -7,6 +7,7 @@ from node.explain.port import Explainer
 from node.metering import Meter
 from node.news import Reporter
 from node.ports import Market
+from node.proof_port import Prover
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Services:
         explainer: Why things are as they are.
         differ: How a peer's log and state differ from ours.
         meter: Numbers for monitoring.
+        prover: What others can check for themselves.
     """
 
     market: Market
@@ -26,3 +28,4 @@ class Services:
     explainer: Explainer
     differ: Differ
     meter: Meter
+    prover: Prover

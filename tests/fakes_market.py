@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 
+from node.certificate_file import pack_certificate
 from node.errors import RequestRefused
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
@@ -11,6 +12,7 @@ from node.feed import Feed
 from node.metering import Family, Histogram, Meter, Sample
 from node.news import Reporter
 from node.ports import SubmitRequest, TaskQuery
+from node.proof_port import Prover
 from node.services import Services
 from node.views import (
     AnswerView,
@@ -27,6 +29,7 @@ from node.views import (
 )
 from node.views_events import NodeEvent
 from protocol.ids import PublicKey
+from tests.certificates import TASK_ID, a_certificate
 from tests.fakes import MemoryRows
 from tests.fakes_explain import FakeDiffer, FakeExplainer
 
@@ -294,12 +297,23 @@ class FakeMeter:
         self.refused.append(code)
 
 
+class FakeProver:
+    """Proves one task."""
+
+    async def certificate(self, task_id: str) -> bytes:
+        """Write the certificate of the task of `tests.certificates`."""
+        if not TASK_ID.hex().startswith(task_id):
+            raise RequestRefused(404, "unknown_task", "this node knows no such task")
+        return pack_certificate(a_certificate())
+
+
 def services(
     market: FakeMarket,
     reporter: Reporter | None = None,
     explainer: Explainer | None = None,
     differ: Differ | None = None,
     meter: Meter | None = None,
+    prover: Prover | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
@@ -308,4 +322,5 @@ def services(
         explainer=explainer or FakeExplainer(),
         differ=differ or FakeDiffer(),
         meter=meter or FakeMeter(),
+        prover=prover or FakeProver(),
     )

@@ -101,6 +101,10 @@ class Client:
         """Return why a task, a worker's score or a record is as it is."""
         return self._call("GET", f"/explain/{_quoted(what)}")
 
+    def certificate(self, task_id: str) -> Any:
+        """Return what proves a task and all its attempts to anybody."""
+        return self._call("GET", f"/tasks/{_quoted(task_id)}/certificate")
+
     def diff(self, peer: str) -> Any:
         """Return how a peer's records and state differ from the node's."""
         return self._call("GET", f"/diff/{_quoted(peer)}")

@@ -13,6 +13,7 @@ from node.rpc.guard import NDJSON, kind_of
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
 from node.rpc.routes_metrics import add_metrics_routes
+from node.rpc.routes_proof import add_proof_routes
 from node.rpc.schemas import (
     BATCH_REQUEST,
     ROWS_SHOWN_MAX,
@@ -49,6 +50,7 @@ def build_router(
     add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
     add_explain_routes(router, services.explainer, services.differ)
     add_metrics_routes(router, services.meter)
+    add_proof_routes(router, services.prover)
     return router
 
 
