@@ -2,8 +2,10 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from consensus.rows import Changes
+from consensus.rows import Changes, Rows
+from tests.fakes import MemoryRows
 
 
 class MemoryLog:
@@ -31,6 +33,12 @@ class MemoryLog:
                 break
             found.append((keys[index], self._rows[keys[index]]))
         return iter(found)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        rows = MemoryRows()
+        rows.apply({**self._flushed})
+        yield rows
 
     def stage(self, changes: Changes) -> None:
         for key, value in changes.items():

@@ -7,15 +7,17 @@ back from the journal (our own records) and from peers (everything else).
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import plyvel
 
-from consensus.rows import Changes, merged
+from consensus.rows import Changes, Rows, merged
 from node.errors import StoreDamaged, StoreError
 from node.store.files import FOLDER_MODE, one_line
 from node.store.overlay import Overlay
+from node.store.snapshot import Snapshot, cursor_of, is_past
 
 # Blocks that were read and unpacked. A guess: the index and the newest records of a busy network.
 CACHE_BYTES_MAX = 8 << 20
@@ -104,22 +106,37 @@ class LevelLog:
             changes = self._leaving.under(prefix, after)
             changes.update(self._staged.under(prefix, after))
         # LevelDB is asked last: a row that reaches it meanwhile is found twice rather than never.
-        stop = _end_of(prefix)
-        if stop is not None and after >= stop:
+        if is_past(prefix, after):
             return iter(())
         if self._damage:
             raise StoreDamaged(self._damage)
-        start = max(prefix, after)
         try:
-            cursor = self._db.iterator(
-                start=start,
-                include_start=after < prefix,
-                stop=stop,
-                verify_checksums=True,
-            )
+            cursor = cursor_of(self._db, prefix, after)
         except plyvel.Error as error:
             raise self._failed("read", error) from error
         return merged(self._walk(cursor), changes, prefix, after)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        """Lend the rows as they are on the disk now, to the thread that reads here.
+
+        What is written meanwhile is not among them, nor what is staged. While they are lent the
+        disk keeps what is overwritten.
+
+        Raises:
+            StoreDamaged: Now or while reading: the disk holds something else than was written.
+            StoreError: Now or while reading: the disk does not answer.
+        """
+        if self._damage:
+            raise StoreDamaged(self._damage)
+        try:
+            taken = self._db.snapshot()
+        except (plyvel.Error, RuntimeError) as error:
+            raise self._unread(error) from error
+        try:
+            yield Snapshot(taken, unread=self._unread)
+        finally:
+            taken.close()
 
     def stage(self, changes: Changes) -> None:
         """Change rows: at once for whoever reads here, on the disk with the next flush."""
@@ -192,12 +209,16 @@ class LevelLog:
     def _walk(self, cursor: Any) -> Iterator[tuple[bytes, bytes]]:
         try:
             yield from cursor
-        except plyvel.Error as error:
-            raise self._failed("read", error) from error
-        except RuntimeError as error:  # what plyvel says once the log is closed or opened anew
-            raise StoreError(f"cannot read {self._folder}: {one_line(error)}") from error
+        except (plyvel.Error, RuntimeError) as error:
+            raise self._unread(error) from error
         finally:
             cursor.close()
+
+    def _unread(self, error: Exception) -> StoreError:
+        if isinstance(error, plyvel.Error):
+            return self._failed("read", error)
+        # What plyvel says once the log is closed or opened anew.
+        return StoreError(f"cannot read {self._folder}: {one_line(error)}")
 
     def _failed(self, verb: str, error: plyvel.Error) -> StoreError:
         message = f"cannot {verb} {self._folder}: {one_line(error)}"
@@ -234,6 +255,9 @@ class _Closed:
     def iterator(self, **_: object) -> None:
         raise plyvel.IOError("it is not open")
 
+    def snapshot(self) -> None:
+        raise plyvel.IOError("it is not open")
+
     def close(self) -> None:
         pass
 
@@ -249,9 +273,3 @@ def _open(folder: Path, *, create: bool) -> Any:
         bloom_filter_bits=BLOOM_BITS_PER_KEY,
         max_open_files=OPEN_TABLES_MAX,
     )
-
-
-def _end_of(prefix: bytes) -> bytes | None:
-    """Return the first key after all that begin with a prefix; None if there is no such key."""
-    trimmed = prefix.rstrip(b"\xff")
-    return trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else None

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ class Log(Rows, Protocol):
     def stage(self, changes: Changes) -> None: ...
     def flush(self, *, sync: bool = False) -> None: ...
     def close(self) -> None: ...
+    def snapshot(self) -> AbstractContextManager[Rows]: ...
     @property
     def staged_count(self) -> int: ...
 
@@ -175,6 +177,21 @@ def test_scan__may_be_left_before_its_end(place: Place) -> None:
 
     assert first == (b"a", b"1")
     assert list(place.reopen().scan(b"")) == [(b"a", b"1"), (b"b", b"2")]
+
+
+def test_snapshot__shows_what_was_written_by_then(place: Place) -> None:
+    log = place.open()
+    log.stage({b"a": b"1", b"c": b"3"})
+    log.flush()
+    log.stage({b"b": b"2"})
+
+    with log.snapshot() as rows:
+        log.stage({b"a": b"9", b"c": None})
+        log.flush()
+
+        assert list(rows.scan(b"")) == [(b"a", b"1"), (b"c", b"3")]
+        assert list(rows.scan(b"", after=b"a")) == [(b"c", b"3")]
+        assert [rows.get(key) for key in (b"a", b"b", b"c")] == [b"1", None, b"3"]
 
 
 @given(changes=st.lists(CHANGES, max_size=4), prefix=PREFIXES, after=PREFIXES)

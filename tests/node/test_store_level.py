@@ -266,3 +266,16 @@ def test_flush__loses_nothing_and_halves_nothing__when_killed(tmp_path: Path) ->
         assert firsts == seconds
         assert firsts == [b"%08d" % number for number in range(len(firsts))]
         assert len(firsts) >= acknowledged
+
+
+def test_snapshot__is_refused_once_the_log_is_closed(tmp_path: Path) -> None:
+    log = LevelLog(tmp_path / "log", create=True)
+    with log.snapshot() as rows:
+        log.close()
+
+        with pytest.raises(StoreError):
+            rows.get(b"a")
+        with pytest.raises(StoreError):
+            list(rows.scan(b"a"))
+    with pytest.raises(StoreError):
+        log.snapshot().__enter__()
