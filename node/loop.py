@@ -211,14 +211,14 @@ class Loop:
         word = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
         return Relay.ACCEPT if word is Word.ACCEPT else Relay.IGNORE
 
-    async def fetched(self, records: Sequence[Verified], sender: PeerId) -> None:
-        """Hand over records that came by sync, and wait until they are written.
+    async def fetched(self, some: Sequence[Verified], sender: PeerId, via: Via = Via.SYNC) -> None:
+        """Hand over records that came by sync or in a file, and wait until they are written.
 
         Raises:
             NotStored: The disk fails, or has no room for them.
         """
         if self.takes_records:
-            word = await self._wait(lambda token: Received(tuple(records), Via.SYNC, sender, token))
+            word = await self._wait(lambda token: Received(tuple(some), via, sender, token))
             if not isinstance(word, RequestRefused):
                 return
         raise NotStored(self._outage or "the disk limit is reached")

@@ -21,6 +21,7 @@ from node.core.own import (
     statement_slot,
 )
 from node.core.turn import Turn
+from protocol.ids import short
 from protocol.record import Verified
 from protocol.statements import Commit, Jury, Kind, Profile, Reveal, Statement, Task
 
@@ -65,6 +66,11 @@ class Adoption:
 
     def _wait(self, turn: Turn) -> None:
         self._alarms.set(ADOPTION, turn.now.ms + SETTLE_MS)
+
+
+def met_elsewhere(record: Verified) -> str:
+    """Say why a node must stop that met a record of its own."""
+    return f"record {short(record.record_id)} of this key was met, but its journal does not know it"
 
 
 def slots_of(record: Verified) -> list[bytes]:

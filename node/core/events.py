@@ -16,6 +16,7 @@ class Via(Enum):
 
     GOSSIP = "gossip"
     SYNC = "sync"
+    FILE = "file"  # by our own user's hand: what is ours in it is left out, and stops nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Received:
 
     Attributes:
         records: Never a presence.
-        via: Whether they were gossiped, and may be relayed, or fetched.
+        via: Whether they were gossiped, and may be relayed, or fetched, or read from a file.
         sender: Who handed them to us.
         token: Who waits for the word to relay; None for fetched ones.
     """

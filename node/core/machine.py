@@ -10,7 +10,7 @@ from consensus.log import find_profile, find_record, find_task, state_digest, un
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
 from node.core.admission import Door
-from node.core.adoption import Adoption
+from node.core.adoption import Adoption, met_elsewhere
 from node.core.alarms import ADOPTION, OUTBOX, PRESENCE, Alarm, Alarms
 from node.core.announcer import Announcer
 from node.core.effects import Channel, Differs, Effect, Halt, Publish, Relayed, Wake, Word
@@ -44,7 +44,7 @@ from node.core.submitter import Submitter
 from node.core.turn import Turn
 from node.core.worker import LOOK, Worker
 from protocol.gossip import pack_gossip
-from protocol.ids import Digest, RecordId, short
+from protocol.ids import Digest, RecordId
 from protocol.keys import Signer
 from protocol.params import Network
 from protocol.record import Verified
@@ -261,9 +261,11 @@ class Machine:
             news, is_relayed = self.door.admit_all(turn, event.records)
             own = [record for record in news if record.author == self.me]
             if own and not self._adoption.is_going_on:
-                self._halted = True
-                turn.effects.append(Halt(_met_elsewhere(own[0])))
-                return
+                if event.via is not Via.FILE:
+                    self._halted = True
+                    turn.effects.append(Halt(met_elsewhere(own[0])))
+                    return
+                news, own = [record for record in news if record.author != self.me], []
             self._adoption.take(turn, own)
             if self.is_behind:
                 news = own
@@ -343,7 +345,3 @@ class Machine:
 
     def _digest(self, turn: Turn) -> Digest:
         return state_digest(turn.rows)
-
-
-def _met_elsewhere(record: Verified) -> str:
-    return f"record {short(record.record_id)} of this key was met, but its journal does not know it"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.log import find_profile
+from consensus.log import find_profile, has_record
 from consensus.verdict import State
 from node.core.announcer import SETTLED_MS
 from node.core.effects import Channel, Effect, Halt, Journal, Publish
@@ -44,7 +44,7 @@ def words(effects: list[Effect]) -> list[Effect]:
     return [effect for effect in effects if isinstance(effect, Journal | Publish)]
 
 
-@pytest.mark.parametrize("via", list(Via))
+@pytest.mark.parametrize("via", [Via.GOSSIP, Via.SYNC])
 def test_receive__halts_on_a_record_of_ours_that_we_do_not_know(via: Via) -> None:
     world = World("me")
     world.start()
@@ -69,6 +69,20 @@ def test_receive__signs_nothing_once_it_halted() -> None:
 
     assert [type(effect) for effect in effects] == [Halt]
     assert later == []
+
+
+def test_receive__leaves_our_own_words_out_of_a_file__and_stops_for_them_elsewhere() -> None:
+    world = World("me")
+    world.start()
+    ours, hers = a_record("me", a_task()), a_record("an", a_task())
+
+    world.hear("me", ours, hers, via=Via.FILE)
+
+    log = world.nodes["me"].log
+    assert (has_record(log, ours.record_id), has_record(log, hers.record_id)) == (False, True)
+    assert world.halts == {}
+    world.hear("me", ours, via=Via.SYNC)
+    assert list(world.halts) == ["me"]
 
 
 def test_receive__takes_our_own_words_back_without_alarm() -> None:
