@@ -47,6 +47,7 @@ class Config:
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
         rpc_port: Where the local user is served; None for the default, which may give way.
+        rpc_open_reads: Whether anybody on this machine may read over the RPC.
         task_types: What it runs, the default type first.
         models: The models it runs, instead of the embedded one.
         seats: Seats of a task whose user names none.
@@ -62,6 +63,7 @@ class Config:
     listen: tuple[str, ...] | None
     announce: tuple[str, ...]
     rpc_port: int | None
+    rpc_open_reads: bool
     task_types: tuple[str, ...]
     models: tuple[ModelChoice, ...]
     seats: int
@@ -75,6 +77,7 @@ def make_config(
     listen: tuple[str, ...],
     announce: tuple[str, ...],
     rpc_port: int | None,
+    rpc_open_reads: bool,
     task_types: tuple[str, ...],
     models: tuple[str, ...],
     seats: int,
@@ -95,6 +98,7 @@ def make_config(
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
         rpc_port=check_rpc_port(rpc_port),
+        rpc_open_reads=rpc_open_reads,
         task_types=task_types or DEFAULT_TASK_TYPES,
         models=check_models(models),
         seats=check_seats(seats, place.network),

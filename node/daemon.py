@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -39,8 +38,8 @@ from node.news import Reporter
 from node.ports import Net
 from node.prover import NodeProver
 from node.recovery import Recovery
-from node.rpc.server import serve_rpc
-from node.rpc.token import FILE_NAME, RpcFile, new_token, remove_rpc_file, write_rpc_file
+from node.rpc.offer import offer_rpc
+from node.rpc.token import FILE_NAME, remove_rpc_file
 from node.services import Services
 from node.store.halted import advice, end_adoption, is_adopting, note_halt, refuse_halted
 from node.store.open import Store, open_store
@@ -49,9 +48,6 @@ from node.views_events import NodeEvent
 from node.work import Work, choose_work
 from protocol.ids import PeerId, PublicKey
 from protocol.topics import topics_of
-
-if TYPE_CHECKING:
-    from trio_typing import TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -234,7 +230,16 @@ class _Node:
                 nursery.start_soon(self._meter.run)
                 await self._loop.tell(Listening(self._net.addresses()))
                 await nursery.start(self._joiner.run)
-                rpc = await nursery.start(self._serve_rpc)
+                rpc = await nursery.start(
+                    partial(
+                        offer_rpc,
+                        self._services,
+                        folder=self._config.directory,
+                        node_id=self._config.node_id,
+                        port=self._config.rpc_port,
+                        open_reads=self._config.rpc_open_reads,
+                    )
+                )
                 for line in introduction(
                     self._config,
                     peer_id=self._net.peer_id,
@@ -332,18 +337,6 @@ class _Node:
         if is_full:
             logger.warning("behind: 90 % of the disk limit is used; nothing foreign is stored")
         await self._loop.tell(Room(is_full))
-
-    async def _serve_rpc(self, *, task_status: "TaskStatus[RpcFile]") -> None:
-        config, token = self._config, new_token()
-        async with trio.open_nursery() as nursery:
-            serve = partial(serve_rpc, self._services, token=token)
-            if config.rpc_port is None:
-                url = await nursery.start(partial(serve, or_free_port=True))
-            else:
-                url = await nursery.start(partial(serve, port=config.rpc_port))
-            content = RpcFile(url, token, os.getpid(), config.node_id)
-            write_rpc_file(config.directory / FILE_NAME, content)
-            task_status.started(content)
 
 
 async def _force_on_signal(signals: "trio.abc.ReceiveChannel[int]") -> None:

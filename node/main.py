@@ -93,6 +93,11 @@ class Program(click.Group):
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",
 )
 @setting(
+    "--rpc-open-reads",
+    is_flag=True,
+    help="Let everybody on this machine read over the RPC without the token.",
+)
+@setting(
     "--task-type",
     "task_types",
     multiple=True,

@@ -28,6 +28,7 @@ def create_app(
     token: str,
     port: int,
     body_seconds: float = BODY_SECONDS,
+    open_reads: bool = False,
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
 ) -> ASGIApp:
     """Build the application a server on `127.0.0.1:port` serves.
@@ -37,6 +38,7 @@ def create_app(
         token: The secret every request but GET /health must carry.
         port: The real port, which `Host` and `Origin` must name.
         body_seconds: How long a request body may take.
+        open_reads: Whether anybody on this machine may GET most things without the token.
         keep_alive_seconds: How long an event stream may be silent.
     """
     app = FastAPI(
@@ -54,7 +56,14 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_bug)
     refused = services.meter.note_refusal
-    return Guard(app, token=token, port=port, body_seconds=body_seconds, refused=refused)
+    return Guard(
+        app,
+        token=token,
+        port=port,
+        body_seconds=body_seconds,
+        open_reads=open_reads,
+        refused=refused,
+    )
 
 
 async def _on_refused(_: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,10 @@ BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs millise
 
 FREE_PATH = "/health"
 REFUSED = "aimarket.refused"  # where in the scope errors find who counts them
+# What needs the token even where reads are open: the whole log at once, and what makes this node
+# ask a peer. A web page can have its visitor's browser GET these, though it never sees the answer.
+CLOSED_PATHS = ("/log", "/leaderboard/of/", "/diff/")
+OWN_PAGES = (b"none", b"same-origin")  # of Sec-Fetch-Site, which no page can set or leave out
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -74,6 +78,7 @@ class Guard:
         token: str,
         port: int,
         body_seconds: float = BODY_SECONDS,
+        open_reads: bool = False,
         refused: Callable[[str], None] = lambda code: None,
     ) -> None:
         self._app = app
@@ -82,6 +87,7 @@ class Guard:
         self._hosts = frozenset(f"{name}:{port}".encode() for name in OWN_NAMES)
         self._origins = frozenset(b"http://" + host for host in self._hosts)
         self._body_seconds = body_seconds
+        self._open_reads = open_reads
         self._large_bodies = trio.CapacityLimiter(LARGE_BODIES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,9 +144,14 @@ class Guard:
             return error_response(403, "wrong_host", "this Host header is not this node's")
         if any(origin not in self._origins for origin in _values(headers, b"origin")):
             return error_response(403, "wrong_origin", "requests of other origins are refused")
+        if any(site not in OWN_PAGES for site in _values(headers, b"sec-fetch-site")):
+            return error_response(403, "wrong_origin", "requests of other web pages are refused")
         if scope["path"] == FREE_PATH and scope["method"] == "GET":
             return None
-        if not self._is_token(_values(headers, b"authorization")):
+        given = _values(headers, b"authorization")
+        if not given and self._is_open(scope):
+            return None
+        if not self._is_token(given):
             return error_response(
                 401,
                 "unauthorized",
@@ -151,6 +162,11 @@ class Guard:
             kinds = b" or ".join(rule.kinds).decode()
             return error_response(415, "not_json", f"POST needs the header Content-Type: {kinds}")
         return None
+
+    def _is_open(self, scope: Scope) -> bool:
+        """Answer whether anybody on this machine may ask this."""
+        is_read = self._open_reads and scope["method"] == "GET"
+        return is_read and not scope["path"].startswith(CLOSED_PATHS)
 
     def _is_token(self, given: list[bytes]) -> bool:
         return len(given) == 1 and hmac.compare_digest(given[0], self._bearer)

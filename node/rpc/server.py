@@ -41,6 +41,7 @@ async def serve_rpc(
     port: int = DEFAULT_PORT,
     token: str,
     or_free_port: bool = False,
+    open_reads: bool = False,
     connections_max: int = CONNECTIONS_MAX,
     idle_seconds: float = IDLE_SECONDS,
     body_seconds: float = BODY_SECONDS,
@@ -58,6 +59,7 @@ async def serve_rpc(
         port: 0 takes any free port.
         token: The secret of this run.
         or_free_port: Whether any free port will do if this one is taken.
+        open_reads: Whether anybody on this machine may GET most things without the token.
         connections_max: How many clients are served at once; one more is answered 503.
         idle_seconds: How long a connection may stay without a whole request header.
         body_seconds: How long a request body may take.
@@ -75,6 +77,7 @@ async def serve_rpc(
         token=token,
         port=real_port,
         body_seconds=body_seconds,
+        open_reads=open_reads,
         keep_alive_seconds=keep_alive_seconds,
     )
     config = _config(idle_seconds)

@@ -20,9 +20,12 @@ ID = "11" * 32
 
 
 @asynccontextmanager
-async def served(market: FakeMarket) -> AsyncIterator[httpx.AsyncClient]:
+async def served(
+    market: FakeMarket, *, open_reads: bool = False
+) -> AsyncIterator[httpx.AsyncClient]:
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(serve_rpc, services(market), port=0, token=TOKEN))
+        serve = partial(serve_rpc, services(market), port=0, token=TOKEN, open_reads=open_reads)
+        url = await nursery.start(serve)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             yield client
@@ -37,6 +40,24 @@ async def test_health__needs_no_token() -> None:
 
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert "server" not in answer.headers
+
+
+async def test_open_reads__let_anybody_read_and_nobody_change() -> None:
+    market = FakeMarket()
+    async with served(market, open_reads=True) as client:
+        del client.headers["Authorization"]
+        reads = [
+            (await client.get(path)).status_code
+            for path in ("/status", "/tasks", "/leaderboard", "/openapi.json", "/metrics")
+        ]
+        closed = [(await client.get(path)).status_code for path in ("/leaderboard/of/bob", "/log")]
+        change = await client.post("/tasks", json={"text": "a"})
+        stale = await client.get("/status", headers={"Authorization": "Bearer old"})
+
+    assert reads == [200] * 5
+    assert closed == [401] * 2
+    assert (change.status_code, stale.status_code) == (401, 401)
+    assert market.requests == []
 
 
 async def test_submit__hands_every_field_to_the_market() -> None:

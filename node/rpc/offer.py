@@ -1,0 +1,49 @@
+"""Serves a node where its operator chose, and leaves the address and the token in its directory."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from node.rpc.server import serve_rpc
+from node.rpc.token import FILE_NAME, RpcFile, new_token, write_rpc_file
+from node.services import Services
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+
+async def offer_rpc(
+    services: Services,
+    *,
+    folder: Path,
+    node_id: str,
+    port: int | None,
+    open_reads: bool,
+    task_status: "TaskStatus[RpcFile]",
+) -> None:
+    """Serve until cancelled; start with `rpc = await nursery.start(partial(offer_rpc, ...))`.
+
+    Args:
+        services: What is served.
+        folder: The node's directory.
+        node_id: Its nickname.
+        port: Where it is served; None for the default, which may give way.
+        open_reads: Whether anybody on this machine may read without the token.
+        task_status: Told what was left in the directory once requests are answered.
+
+    Raises:
+        StartError: The port that was named is taken.
+    """
+    token = new_token()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_rpc, services, token=token, open_reads=open_reads)
+        if port is None:
+            url = await nursery.start(partial(serve, or_free_port=True))
+        else:
+            url = await nursery.start(partial(serve, port=port))
+        content = RpcFile(url, token, os.getpid(), node_id)
+        write_rpc_file(folder / FILE_NAME, content)
+        task_status.started(content)
