@@ -15,8 +15,9 @@ from node.commands_explain import explain, worker
 from node.commands_network import health, leaderboard, peers, status, version
 from node.commands_proof import certificate, verify
 from node.commands_simulate import simulate
+from node.commands_submit import submit
 from node.commands_sync import sync
-from node.commands_tasks import cancel, submit, task, tasks
+from node.commands_tasks import cancel, task, tasks
 from node.demo import demo
 
 

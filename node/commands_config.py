@@ -169,4 +169,6 @@ def _shown(setting: Setting) -> str:
         return f"({setting.default})"
     if isinstance(setting.value, list):
         return " ".join(setting.value)
+    if isinstance(setting.value, bool):
+        return str(setting.value).lower()
     return str(setting.value)

@@ -118,15 +118,11 @@ async def test_submit__packs_text_and_labels_as_one_input(home: Path) -> None:
     assert "only zero-shot-classification takes them, not echo" in wrong.err
 
 
-async def test_submit__exits_1_if_the_jury_is_split(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("node.commands_tasks.UNDECIDED_SECONDS", 0.1)
-    market = FakeMarket()
-
+async def test_submit__exits_1_if_the_jury_is_split(home: Path) -> None:
     class Splitting(FakeMarket):
         def find_task(self, task_id: str) -> TaskView | None:
-            return replace(a_task(task_id), state="split", chain_state="split", waiting="")
+            known = replace(a_task(task_id), state="split", chain_state="split", waiting="")
+            return replace(known, settled=True)
 
     market = Splitting()
     async with served(market, home) as run:
@@ -157,7 +153,7 @@ async def test_submit__exits_1_if_the_jury_is_split(
         (["status"], 0, "sentiment: 2"),
         (["health"], 0, "ok"),
         (["version"], 0, "aimarket "),
-        (["submit"], 2, "Missing argument"),
+        (["submit"], 2, "nothing to submit"),
         (["nothing"], 2, "No such command"),
         (["submit", "x" * 70_000], 2, "body_too_large"),
         (["submit", "x", "--seats", "0"], 2, "bad_seats"),
