@@ -1,6 +1,7 @@
 """`aimarket certificate` and `aimarket verify`, and the route the first one asks."""
 
 import contextlib
+import hashlib
 import io
 import json
 import subprocess
@@ -13,10 +14,13 @@ import httpx
 import pytest
 import trio
 
+from consensus import log
 from node.certificate_file import pack_certificate
 from node.cli import main
+from node.log_file import log_chunks
 from node.rpc.server import serve_rpc
-from tests.certificates import TASK_ID, a_certificate, a_chain, of_every_state
+from tests.builders import NETWORK, a_record, a_task, id_of
+from tests.certificates import DAY, TASK_ID, a_certificate, a_chain, of_every_state, rows_of
 from tests.fakes_market import FakeMarket, services
 
 TOKEN = "a" * 64
@@ -140,8 +144,6 @@ def test_verify__ends_with_2_if_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_verify__lets_no_text_command_the_terminal(tmp_path: Path) -> None:
-    from tests.builders import a_record, a_task, id_of
-
     task = a_task("\x1b[31mred\u202e")
     path = tmp_path / "proof.json"
     path.write_bytes(pack_certificate(a_certificate([a_record("an", task)], id_of("an", task))))
@@ -151,6 +153,48 @@ def test_verify__lets_no_text_command_the_terminal(tmp_path: Path) -> None:
     assert ended.code == 0
     assert "\x1b" not in ended.out
     assert "\u202e" not in ended.out
+
+
+def exported(path: Path) -> bytes:
+    raw = b"".join(log_chunks(rows_of(DAY), NETWORK))
+    path.write_bytes(raw)
+    return raw
+
+
+def test_verify__checks_an_exported_log(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = exported(file)
+
+    shown = run_main("verify", str(file))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    piped = run_main("verify", "-", "--json", "--network", NETWORK.network_id.hex())
+
+    told = json.loads(piped.out)
+    assert (shown.code, piped.code, shown.err) == (0, 0, "")
+    assert f"{len(DAY)} signed records of network 'test'" in shown.out
+    assert "no more was shown" in shown.out
+    assert (told["kind"], told["records"], told["tasks"]["final"]) == ("log", len(DAY), 1)
+    assert told["state_digest"] == log.state_digest(rows_of(DAY)).hex()
+
+
+def test_verify__refuses_a_log_that_is_cut_or_says_something_else(file: Path) -> None:
+    raw = exported(file)
+    head, _, records = raw.partition(b"\n")
+    digest = log.state_digest(rows_of(DAY)).hex().encode()
+    lied = head.replace(digest, b"11" * 32) + b"\n" + records[:-32]
+
+    file.write_bytes(raw[:-40])
+    cut = run_main("verify", str(file))
+    file.write_bytes(lied + hashlib.sha256(lied).digest())
+    lie = run_main("verify", str(file))
+    file.write_bytes(raw)
+    other = run_main("verify", str(file), "--network", "11" * 16)
+    of_task = run_main("verify", str(file), "--task", TASK_ID.hex())
+
+    assert (cut.code, lie.code, other.code, of_task.code) == (2, 1, 1, 2)
+    assert "was cut" in cut.err
+    assert "state_digest: 1111" in lie.err
+    assert "it is of network" in other.err
+    assert "the file is a whole log" in of_task.err
 
 
 def test_verify__imports_nothing_heavy_and_asks_no_node(file: Path) -> None:
