@@ -1,11 +1,13 @@
 """Renders every log record of the process, ours and the libraries', in one form on stderr.
 
 Tracebacks never show local variables: a private key may stand in a frame. On a terminal, what a
-terminal would act on is escaped, for a log quotes strangers.
+terminal would act on is escaped, for a log quotes strangers. Whoever logs an id gives it whole, as
+an extra field: `task`, `peer` or `record`, so that it can be searched for, and explained.
 """
 
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
@@ -13,6 +15,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 from node.commands_text import printable
+from node.log_pace import LinePace
 
 LogFormat = Literal["auto", "json", "console"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("auto", "json", "console")
@@ -33,7 +36,11 @@ Event = MutableMapping[str, Any]
 
 
 def configure_logs(
-    *, log_format: LogFormat = "auto", level: str = "info", stream: TextIO | None = None
+    *,
+    log_format: LogFormat = "auto",
+    level: str = "info",
+    stream: TextIO | None = None,
+    node: str = "",
 ) -> None:
     """Send every record of the process to one stream; a later call replaces an earlier one.
 
@@ -44,14 +51,16 @@ def configure_logs(
         log_format: `auto` is `console` on a terminal and `json` elsewhere.
         level: The lowest level shown, one of LOG_LEVELS; libraries are held to `warning`.
         stream: Where lines go; stderr if None.
+        node: The nickname every line bears; none if empty.
     """
     target = sys.stderr if stream is None else stream
     on_terminal = target.isatty()
     as_json = log_format == "json" or (log_format == "auto" and not on_terminal)
-    handler = logging.StreamHandler(target)
+    handler = _PacedHandler(target)
+    shared = _shared(node)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *(_json_chain() if as_json else _console_chain(colors=on_terminal)),
@@ -60,11 +69,24 @@ def configure_logs(
     )
     _take_over(handler, getattr(logging, level.upper()))
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+class _PacedHandler(logging.StreamHandler[TextIO]):
+    """Writes lines, but not without end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._pace = LinePace()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or count it."""
+        for line in self._pace.admit(record, time.monotonic()):
+            super().emit(line)
 
 
 def _take_over(handler: logging.Handler, level: int) -> None:
@@ -82,9 +104,15 @@ def _take_over(handler: logging.Handler, level: int) -> None:
     logging.captureWarnings(True)
 
 
-def _shared() -> list[structlog.typing.Processor]:
+def _shared(node: str) -> list[structlog.typing.Processor]:
+    def name_node(_: object, __: str, event: Event) -> Event:
+        if node:
+            event["node"] = node
+        return event
+
     return [
         structlog.contextvars.merge_contextvars,
+        name_node,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),

@@ -149,7 +149,7 @@ def main(place: Place, log_level: str, log_format: "LogFormat", **chosen: Any) -
     from node.logs import configure_logs
 
     config = make_config(place, **chosen)
-    configure_logs(level=log_level, log_format=log_format)
+    configure_logs(level=log_level, log_format=log_format, node=config.node_id)
     _run(config)
 
 

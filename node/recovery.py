@@ -13,7 +13,7 @@ from node.errors import SignedElsewhere, StoreError
 from node.restore import restore, unjournaled
 from node.store.files import create_file, one_line
 from node.store.open import Store
-from protocol.ids import sha256, short
+from protocol.ids import findable, sha256
 from protocol.params import Network
 from protocol.record import signed_bytes
 
@@ -56,7 +56,7 @@ class Recovery:
         store = self._store
         strange = unjournaled(store.log, store.journal_entries, self._network)
         if strange and not self._adopts:
-            first = short(sha256(signed_bytes(strange[0].record)))
+            first = findable(sha256(signed_bytes(strange[0].record)))
             told = f"{len(strange)} records of this key are in its log, record {first} among them"
             raise SignedElsewhere(f"{told}, but its journal does not know them")
         if strange:

@@ -150,7 +150,7 @@ class Sync:
         try:
             self._send.send_nowait(peer_id)
         except trio.WouldBlock:
-            logger.info("too many peers at once; %s is not greeted", peer_id)
+            logger.info("too many peers at once; one is not greeted", extra={"peer": str(peer_id)})
 
     def differs(self, author: PublicKey) -> None:
         """Note that an author's presence tells of another log than ours."""
@@ -217,8 +217,12 @@ class Sync:
             self._planner.ended(outcome, _now_ms())
             self._sessions.add(outcome.value)
         if progress.moved:
-            moved = f"fetched {progress.fetched}, pushed {progress.pushed} records"
-            logger.info("sync with %s: %s", session.peer, moved)
+            logger.info(
+                "sync: fetched %d, pushed %d records",
+                progress.fetched,
+                progress.pushed,
+                extra={"peer": str(session.peer)},
+            )
         if outcome is Outcome.WRONG:
             await self._hang_up(session.peer)
         elif outcome in (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED) and session.is_full:
@@ -277,7 +281,7 @@ class Sync:
             answer = await self._net().ask(peer_id, self._topics.presence_stream, request)
             await self._take_presences(peer_id, answer)
         except (NetError, ProtocolError) as error:
-            logger.info("no presences from %s: %s", peer_id, error)
+            logger.info("no presences: %s", error, extra={"peer": str(peer_id)})
         except StoreDamaged:
             raise
         except StoreError as error:
@@ -303,7 +307,9 @@ class Sync:
         return pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
 
     async def _hang_up(self, peer_id: PeerId) -> None:
-        logger.warning("hanging up on %s: what it sent in sync is wrong", peer_id)
+        logger.warning(
+            "hanging up: what a peer sent in sync is wrong", extra={"peer": str(peer_id)}
+        )
         await self._net().hang_up(peer_id)
 
     def _look(self) -> None:

@@ -101,10 +101,14 @@ class SyncSession:
                 raise error
         for error in errors:
             if isinstance(error, ProtocolError):
-                logger.warning("peer %s sent what is wrong in sync: %s", self._session.peer, error)
+                logger.warning(
+                    "what a peer sent in sync is wrong: %s",
+                    error,
+                    extra={"peer": str(self._session.peer)},
+                )
                 return Outcome.WRONG
         reason = str(errors[0]) or "too slow"
-        logger.info("sync with %s broke off: %s", self._session.peer, reason)
+        logger.info("sync broke off: %s", reason, extra={"peer": str(self._session.peer)})
         is_ours = any(isinstance(error, NotStored | StoreError) for error in errors)
         return Outcome.UNFINISHED if is_ours else Outcome.FAILED
 

@@ -20,3 +20,8 @@ def sha256(*parts: bytes) -> bytes:
 def short(identifier: bytes) -> str:
     """Show an id to people: its first 8 hex digits."""
     return identifier[:4].hex()
+
+
+def findable(identifier: bytes) -> str:
+    """Show an id where it may be looked up much later: its first 16 hex digits."""
+    return identifier[:8].hex()

@@ -21,7 +21,7 @@ from node.core.own import (
     statement_slot,
 )
 from node.core.turn import Turn
-from protocol.ids import short
+from protocol.ids import findable
 from protocol.record import Verified
 from protocol.statements import Commit, Jury, Kind, Profile, Reveal, Statement, Task
 
@@ -70,7 +70,8 @@ class Adoption:
 
 def met_elsewhere(record: Verified) -> str:
     """Say why a node must stop that met a record of its own."""
-    return f"record {short(record.record_id)} of this key was met, but its journal does not know it"
+    met = f"record {findable(record.record_id)} of this key was met"
+    return f"{met}, but its journal does not know it"
 
 
 def slots_of(record: Verified) -> list[bytes]:

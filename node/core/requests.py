@@ -18,7 +18,7 @@ from node.core.own import (
 from node.core.parts import Parts
 from node.core.submitter import NONCE_BYTES, Submitter
 from node.core.turn import Turn
-from protocol.ids import short
+from protocol.ids import findable
 from protocol.sealing import task_id_of
 from protocol.statements import Task
 
@@ -92,7 +92,7 @@ class Requests:
             for attempt in chain_of(turn.rows, event.task_id)
             if self._submitter.find(attempt) or self._outbox.find(retry_slot(attempt))
         ]
-        shown = short(event.task_id)
+        shown = findable(event.task_id)
         if submitted is None:
             refusal = (404, "unknown_task", f"task {shown}: not in this node's log")
         elif submitted.author != self._me:

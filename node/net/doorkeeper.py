@@ -95,7 +95,7 @@ class Doorkeeper:
                 await self._serve_stream(stream)
             except Exception as error:  # the door: anything else would end the whole host
                 self._counters.add("streams_failed")
-                logger.debug("a stream of %s failed: %r", peer_id, error)
+                logger.debug("a stream failed: %r", error, extra={"peer": str(peer_id)})
                 await end_stream(stream, politely=False)
 
 

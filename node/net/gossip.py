@@ -111,10 +111,10 @@ class GuardedPubsub(Pubsub):
             self._counters.add("gossip_frames_bad")
             self._fault(peer_id, f"bad pubsub frame: {error}")
         except (StreamError, IOException, RawConnError) as error:
-            logger.debug("pubsub stream of %s ended: %r", peer_id, error)
+            logger.debug("a pubsub stream ended: %r", error, extra={"peer": str(peer_id)})
         except Exception as error:  # the door: no stranger's frame may end the service
             self._counters.add("gossip_frames_bad")
-            logger.info("pubsub stream of %s reset: %r", peer_id, error)
+            logger.info("a pubsub stream was reset: %r", error, extra={"peer": str(peer_id)})
             self._fault(peer_id, "a frame we could not handle")
         finally:
             if self._inbound.get(peer_id) is stream:

@@ -256,10 +256,11 @@ class NetHost:
         return not self._is_banned(peer_id) and public_key_of(peer_id) is not None
 
     def _blame(self, peer_id: ID, reason: str) -> None:
-        logger.debug("%s is at fault: %s", peer_id, reason)
+        logger.debug("a peer is at fault: %s", reason, extra={"peer": str(peer_id)})
         if self._penalties.blame(str(peer_id), trio.current_time()):
             self._counters.add("peers_banned")
-            logger.info("%s is refused for %g s: %s", peer_id, self._limits.ban_s, reason)
+            told = "a peer is refused for %g s: %s"
+            logger.info(told, self._limits.ban_s, reason, extra={"peer": str(peer_id)})
             self._start(self._cut, peer_id)
 
     def _peer_changed(self, peer_id: ID) -> None:

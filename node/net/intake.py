@@ -63,7 +63,9 @@ class Intake:
                 await self._judge(offered)
             except Exception:  # the gate promised not to raise; its mistake must not end gossip
                 self._counters.add("gossip_gate_failed")
-                logger.exception("the gate failed on a message from %s", offered.forwarder)
+                logger.exception(
+                    "the gate failed on a message", extra={"peer": str(offered.forwarder)}
+                )
 
     async def _judge(self, offered: Offered) -> None:
         verdict = await self._gate(offered.topic, offered.data, PeerId(str(offered.forwarder)))

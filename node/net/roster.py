@@ -55,7 +55,7 @@ class Roster:
         try:
             self._watcher(PeerId(str(peer_id)), is_here)
         except Exception:  # we are called by the library, which would end with it
-            logger.exception("the peer watcher failed on %s", peer_id)
+            logger.exception("the peer watcher failed", extra={"peer": str(peer_id)})
 
 
 class _Notifee(INotifee):

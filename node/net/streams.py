@@ -146,7 +146,7 @@ class Answering:
                 self._counters.add("answers_given")
             except Exception as error:  # the door: the answerer, the peer and the library
                 self._counters.add("answers_failed")
-                logger.debug("a request of %s failed: %r", peer_id, error)
+                logger.debug("a request failed: %r", error, extra={"peer": str(peer_id)})
             finally:
                 self._serving[peer_id] -= 1
                 if not self._serving[peer_id]:

@@ -82,7 +82,7 @@ class Watchdog:
             result = await ping_connection(conn, ping_timeout=self._limits.probe_timeout_s)
             is_alive = result.success
         except Exception as error:  # the library raises what it likes while a connection dies
-            logger.debug("probe of %s failed: %r", conn.muxed_conn.peer_id, error)
+            logger.debug("a probe failed: %r", error, extra={"peer": str(conn.muxed_conn.peer_id)})
             is_alive = False
         if is_alive:
             self._failures.pop(conn, None)
@@ -90,7 +90,8 @@ class Watchdog:
         self._failures[conn] += 1
         if self._failures[conn] >= failures_max and not conn.is_closed:
             self._counters.add("connections_dead")
-            logger.info("%s no longer answers; its connection is cut", conn.muxed_conn.peer_id)
+            peer_id = conn.muxed_conn.peer_id
+            logger.info("a peer no longer answers; it is cut off", extra={"peer": str(peer_id)})
             await abort(conn)
 
     async def _cut_strangers(self) -> None:
@@ -110,4 +111,4 @@ class Watchdog:
         try:
             await self._pubsub.ensure_peer_stream(peer_id, timeout=self._limits.probe_s)
         except Exception as error:  # it will be tried again at the next look
-            logger.debug("no pubsub stream to %s: %r", peer_id, error)
+            logger.debug("no pubsub stream: %r", error, extra={"peer": str(peer_id)})
