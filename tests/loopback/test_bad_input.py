@@ -101,6 +101,16 @@ OPTIONS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "key in no folder": (2, ("--key", "/nowhere/key"), ("--key /nowhere/key", "/nowhere")),
     "task type": (2, ("--task-type", "nope"), ("nope", "installed: echo, sentiment")),
     "no model there": (1, ("--model", "/nowhere/model"), ("no model at /nowhere/model",)),
+    "model for an unknown type": (
+        2,
+        ("--model", "nope=/nowhere"),
+        ("--model nope=/nowhere", "no task type nope", "sentiment"),
+    ),
+    "type without its model": (
+        2,
+        ("--task-type", "token-classification"),
+        ("token-classification needs a model", "--model token-classification=DIR|HUB_ID"),
+    ),
     "model is no model": (
         1,
         ("--model", str(ROOT / "docs")),
