@@ -27,6 +27,10 @@ def test_explain__tells_why_a_task_hangs_and_then_why_it_is_final(tmp_path: Path
         worker = aimarket(found.home, "explain", "bob", "--id", "carole")
         record_id = json.loads(final.stdout)["task"]["records"][0]["record_id"]
         record = aimarket(found.home, "explain", record_id, "--id", "alice")
+        proofs = [
+            aimarket(found.home, "certificate", task_id[:8], "--id", name).stdout
+            for name in ("alice", "carole")
+        ]
 
         def equal() -> bool:
             return aimarket(found.home, "diff", "--of", "bob", "--id", "alice").returncode == 0
@@ -44,3 +48,8 @@ def test_explain__tells_why_a_task_hangs_and_then_why_it_is_final(tmp_path: Path
     assert all(one["record_id"] for one in told["records"])
     assert "points = 1" in worker.stdout
     assert "its journal holds it" in record.stdout
+    assert proofs[0] == proofs[1]
+    (tmp_path / "proof.json").write_text(proofs[0])
+    verified = aimarket(tmp_path, "verify", str(tmp_path / "proof.json"), "--task", task_id)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "final unless void" in verified.stdout
