@@ -27,7 +27,7 @@ from tests.certificates import (
 from tests.strategies import histories
 
 TASKS_MIN = 1_000
-many = settings(max_examples=450, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
