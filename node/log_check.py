@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from consensus.replay import replay
 from consensus.verdict import State
@@ -14,8 +14,9 @@ from protocol.ids import Digest, short
 from protocol.params import Network
 from protocol.record import Verified, open_record
 
-# All are held at once while they are counted, some 3 KiB each: 3 GiB.
+# All are held at once while they are counted. Measured: 1.3 KiB each where inputs are short.
 RECORDS_MAX = 1_000_000
+BYTES_MAX = 2 * 1024**3
 RECORDS_BETWEEN = 1_000  # two tellings of progress
 
 # Told how many records were looked at, and how many there are.
@@ -43,7 +44,7 @@ class LogReport:
     state_digest: Digest
 
 
-def check_log(stream: BinaryIO, progress: Progress = lambda done, total: None) -> LogReport:
+def check_log(stream: IO[bytes], progress: Progress = lambda done, total: None) -> LogReport:
     """Open every record of a file, tell the whole story of them, and count.
 
     Raises:
@@ -72,8 +73,11 @@ def check_log(stream: BinaryIO, progress: Progress = lambda done, total: None) -
 
 
 def _opened(reader: LogReader, header: Header, progress: Progress) -> Iterator[Verified]:
-    last = (-1, b"")
+    last, size = (-1, b""), 0
     for number, raw in enumerate(reader):
+        size += len(raw)
+        if size > BYTES_MAX:
+            raise UsageError(f"the file: more than {BYTES_MAX} bytes of records, the most counted")
         try:
             record = open_record(raw, header.network)
         except ProtocolError as error:

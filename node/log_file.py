@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from consensus.log import find_record, record_count, record_ids, state_digest
 from consensus.rows import Rows
@@ -103,7 +103,7 @@ def read_frames(data: bytes) -> Iterator[bytes]:
 class LogReader:
     """A file on its way in, record by record; holds one of them at a time."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         """Read the header.
 
         Raises:

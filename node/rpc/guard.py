@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BODY_BYTES_MAX = 64 * 1024  # a task's input is 16 KiB; JSON may escape it
 BATCH_BYTES_MAX = 4 * 1024 * 1024  # a thousand tasks of 4 KiB; a thousand of a line take a tenth
 DRAINED_BYTES_MAX = 1024 * 1024  # beyond: read and dropped, so that no reset swallows the refusal
+LOG_BYTES_MAX = 1024 * 1024  # of records; the client sends a quarter of it
 LARGE_BODIES_MAX = 2  # at a time, so that all connections together do not fill the memory
 BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs milliseconds
 
@@ -44,7 +45,11 @@ class BodyRule:
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
-BODIES = {"/tasks/batch": BodyRule(BATCH_BYTES_MAX, (JSON, NDJSON))}
+OCTETS = b"application/octet-stream"
+BODIES = {
+    "/tasks/batch": BodyRule(BATCH_BYTES_MAX, (JSON, NDJSON)),
+    "/log": BodyRule(LOG_BYTES_MAX, (OCTETS,)),
+}
 ANY_BODY = BodyRule(BODY_BYTES_MAX, (JSON,))
 
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -6,20 +6,18 @@ has an id, `RUN-NUMBER`; whoever sends the last one it saw as `Last-Event-ID` go
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated
 
 import trio
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import StreamingResponse
-from starlette.types import Send
 
 from node.errors import RequestRefused
 from node.feed import Event, Feed, News
 from node.hex_ids import check_task_id
 from node.news import Reporter
 from node.rpc.schemas import errors
+from node.rpc.streamed import Streamed
 from node.views_events import EventType, EventView, GapEvent
 
 STREAMS_MAX = 16  # half of the connections, so that commands always find one
@@ -27,19 +25,10 @@ EVENTS_TOGETHER_MAX = 64  # written as one chunk; the reader's deadline is for o
 KEEP_ALIVE_SECONDS = 15.0  # a dead connection is noticed by then; proxies cut after 30 or more
 
 
-class EventStream(StreamingResponse):
+class EventStream(Streamed):
     """A stream of server-sent events; whatever ends it, its reader is no longer counted."""
 
     media_type = "text/event-stream"
-
-    def __init__(self, chunks: AsyncGenerator[bytes], status_code: int = 200) -> None:
-        super().__init__(chunks, status_code)
-        self._chunks = chunks
-
-    async def stream_response(self, send: Send) -> None:
-        """Send chunk after chunk."""
-        async with aclosing(self._chunks):
-            await super().stream_response(send)
 
 
 class Filter:

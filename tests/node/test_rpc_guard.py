@@ -19,8 +19,10 @@ OK_ORIGINS = [None, "http://127.0.0.1:7461"]
 ORIGINS = [*OK_ORIGINS, "null", "http://evil.com", "https://127.0.0.1:7461", ""]
 JSON_KINDS = ["application/json", "application/json; charset=utf-8", "Application/JSON"]
 LINE_KINDS = ["application/x-ndjson"]
-KINDS = [*JSON_KINDS, *LINE_KINDS, "text/plain", None, "application/x-www-form-urlencoded",
-         "multipart/form-data; boundary=x"]  # fmt: skip
+BYTE_KINDS = ["application/octet-stream"]
+OK_KINDS = {"/tasks/batch": JSON_KINDS + LINE_KINDS, "/log": BYTE_KINDS}
+KINDS = [*JSON_KINDS, *LINE_KINDS, *BYTE_KINDS, "text/plain", None,
+         "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]  # fmt: skip
 METHODS = ["GET", "POST", "PUT", "OPTIONS", "HEAD", "DELETE", "PATCH", "get"]
 OK_BEARER = f"Bearer {TOKEN}"
 BEARERS = [None, OK_BEARER, "Bearer wrong", f"bearer {TOKEN}", f"{OK_BEARER}a", ""]
@@ -81,7 +83,7 @@ async def test_guard__lets_through_what_the_matrix_says(method: str, open_reads:
         cells = itertools.product(PATHS, HOSTS, ORIGINS, KINDS, BEARERS, SITES)
         step = 1 if method == "POST" and not open_reads else 7  # a prime: every value meets every
         for path, host, origin, kind, bearer, site in itertools.islice(cells, 0, None, step):
-            kinds = JSON_KINDS + (LINE_KINDS if path == "/tasks/batch" else [])
+            kinds = OK_KINDS.get(path, JSON_KINDS)
             is_let_in = bearer == OK_BEARER or (
                 not needs_token(method, path, open_reads=open_reads)
                 and (bearer is None or path == "/health")
