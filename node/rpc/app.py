@@ -4,6 +4,8 @@ No `from __future__ import annotations` in this package's server modules: it wou
 local types into query parameters without a word.
 """
 
+from importlib.metadata import version
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -11,14 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from node.errors import RequestRefused
+from node.rpc.describe import describe
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
-from node.rpc.schemas import ErrorBody, first_problem
+from node.rpc.schemas import errors, first_problem
 from node.services import Services
 from protocol.errors import MarketError
 
-_STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 500, 502, 503)
 _CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
 
 
@@ -46,9 +48,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={status: {"model": ErrorBody} for status in _STATUSES},
+        responses=errors(),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    describe(app, version=version("aimarket"))
     app.include_router(build_router(services, keep_alive_seconds=keep_alive_seconds))
     app.add_exception_handler(RequestRefused, _on_refused)
     app.add_exception_handler(MarketError, _on_market_error)

@@ -22,18 +22,22 @@ from node.rpc.schemas import (
     CancelBody,
     Cursor,
     Flag,
+    HealthBody,
     Limit,
     Name,
+    PeersLeaderboardBody,
+    ReadyBody,
     RowLimit,
     StateName,
     SubmitBody,
+    SubmittedBody,
     WaitSeconds,
     errors,
     request_of,
 )
 from node.rpc.waits import Waits
 from node.services import Services
-from node.views import TaskView
+from node.views import PeerView, StandingView, StatusView, TaskPageView, TaskView
 
 
 def build_router(
@@ -61,7 +65,12 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
             raise RequestRefused(404, "unknown_task", "this node knows no such task")
         return task
 
-    @router.post("/tasks", status_code=201)
+    @router.post(
+        "/tasks",
+        status_code=201,
+        response_model=SubmittedBody,
+        responses=errors(409, 429, body=True),
+    )
     async def submit(body: SubmitBody) -> JSONResponse:
         """Sign, store and publish a task."""
         return JSONResponse({"task_id": await market.submit(request_of(body))}, status_code=201)
@@ -84,7 +93,7 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         items = items_of(await request.body(), is_lines=kind == NDJSON)
         return JSONResponse({"results": await submit_all(market, items)})
 
-    @router.get("/tasks")
+    @router.get("/tasks", response_model=TaskPageView, responses=errors(400))
     async def tasks(
         mine: Flag = False,
         state: StateName | None = None,
@@ -108,7 +117,7 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         )
         return JSONResponse(asdict(market.tasks(query)))
 
-    @router.get("/tasks/{task_id}")
+    @router.get("/tasks/{task_id}", response_model=TaskView, responses=errors(400, 404, 409, 429))
     async def task(task_id: str, wait: WaitSeconds = 0) -> JSONResponse:
         """Show all that is known of one task.
 
@@ -118,7 +127,11 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         found = await waits.until_settled(task_or_refuse(task_id), wait)
         return JSONResponse(asdict(found))
 
-    @router.post("/tasks/{task_id}/cancel")
+    @router.post(
+        "/tasks/{task_id}/cancel",
+        response_model=TaskView,
+        responses=errors(404, 409, body=True),
+    )
     async def cancel(task_id: str, body: CancelBody | None = None) -> JSONResponse:
         """Stop caring for an own task, then show it."""
         full_id = task_or_refuse(task_id).task_id
@@ -127,12 +140,12 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
 
 
 def _add_node_routes(router: APIRouter, market: Market) -> None:
-    @router.get("/health")
+    @router.get("/health", response_model=HealthBody)
     async def health() -> JSONResponse:
         """Say that this process serves; the one answer that needs no token."""
         return JSONResponse({"ok": True})
 
-    @router.get("/ready")
+    @router.get("/ready", response_model=ReadyBody)
     async def ready() -> JSONResponse:
         """Say whether this node can take part in full."""
         status = market.status()
@@ -140,22 +153,26 @@ def _add_node_routes(router: APIRouter, market: Market) -> None:
             raise RequestRefused(503, "not_ready", status.waiting or "not ready yet")
         return JSONResponse({"ready": True})
 
-    @router.get("/status")
+    @router.get("/status", response_model=StatusView)
     async def status() -> JSONResponse:
         """Show how this node is."""
         return JSONResponse(asdict(market.status()))
 
-    @router.get("/peers")
+    @router.get("/peers", response_model=list[PeerView], responses=errors(400))
     async def peers(limit: RowLimit = ROWS_SHOWN_MAX) -> JSONResponse:
         """List who is connected, then who is only heard of, as far as there is room."""
         return JSONResponse([asdict(peer) for peer in market.peers(limit=limit)])
 
-    @router.get("/leaderboard")
+    @router.get("/leaderboard", response_model=list[StandingView], responses=errors(400))
     async def leaderboard(limit: RowLimit = ROWS_SHOWN_MAX) -> JSONResponse:
         """List the scores as this node computes them, the best first."""
         return JSONResponse(_rows(asdict(market.leaderboard(limit=limit))["rows"]))
 
-    @router.get("/leaderboard/of/{peer:path}")
+    @router.get(
+        "/leaderboard/of/{peer:path}",
+        response_model=PeersLeaderboardBody,
+        responses=errors(400, 404, 409, 502),
+    )
     async def leaderboard_of(peer: str) -> JSONResponse:
         """Ask a peer for the scores as it computes them; a nickname may hold a slash."""
         view = asdict(await market.leaderboard_of(peer))

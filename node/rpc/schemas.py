@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from node.ports import SubmitRequest
 from node.rpc.waits import WAIT_SECONDS_MAX
+from node.views import StandingView, WorkerView
 
 TASKS_SHOWN = 50
 BATCH_TASKS_MAX = 1_000  # some ten seconds of a node at full speed
@@ -102,6 +103,28 @@ class BatchBody(BaseModel):
     """The body of the answer to POST /tasks/batch: what became of each item, in their order."""
 
     results: list[SubmittedBody | RefusedBody]
+
+
+class HealthBody(BaseModel):
+    """The body of the answer to GET /health."""
+
+    ok: Literal[True]
+
+
+class ReadyBody(BaseModel):
+    """The body of the answer to GET /ready."""
+
+    ready: Literal[True]
+
+
+class PeersLeaderboardBody(BaseModel):
+    """A leaderboard as a peer computes it."""
+
+    leaderboard: list[StandingView]
+    of: WorkerView
+    state_digest: Annotated[str, Field(description="64 hex digits over all verdicts and scores.")]
+    records: int
+    same_as_ours: Annotated[bool, Field(description="Whether the digest equals ours now.")]
 
 
 _MEANINGS = {
