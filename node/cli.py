@@ -12,6 +12,7 @@ from node.commands import run_to_exit_code
 from node.commands_config import config
 from node.commands_diff import diff
 from node.commands_explain import explain, worker
+from node.commands_log import log
 from node.commands_network import health, leaderboard, peers, status, version
 from node.commands_proof import certificate, verify
 from node.commands_simulate import simulate
@@ -36,7 +37,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
-    *(explain, worker, diff, certificate, verify),
+    *(explain, worker, diff, certificate, verify, log),
     *(config, demo, simulate, version),
 )
 for command in COMMANDS:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import trio
 
+from node.archive import NodeArchive
 from node.clock import Clock
 from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
 from node.core.effects import Channel
@@ -213,6 +214,7 @@ class _Node:
             differ=NodeDiffer(doors, self._market.standings),
             meter=self._meter,
             prover=NodeProver(doors),
+            archive=NodeArchive(self._loop, store.log, network, node_id=config.node_id),
         )
 
     async def run(self) -> None:

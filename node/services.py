@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
+from node.log_port import Archive
 from node.metering import Meter
 from node.news import Reporter
 from node.ports import Market
@@ -21,6 +22,7 @@ class Services:
         differ: How a peer's log and state differ from ours.
         meter: Numbers for monitoring.
         prover: What others can check for themselves.
+        archive: The log as a file.
     """
 
     market: Market
@@ -29,3 +31,4 @@ class Services:
     differ: Differ
     meter: Meter
     prover: Prover
+    archive: Archive

@@ -9,6 +9,7 @@ from node.errors import RequestRefused
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.feed import Feed
+from node.log_port import Archive
 from node.metering import Family, Histogram, Meter, Sample
 from node.news import Reporter
 from node.ports import SubmitRequest, TaskQuery
@@ -32,6 +33,7 @@ from protocol.ids import PublicKey
 from tests.certificates import TASK_ID, a_certificate
 from tests.fakes import MemoryRows
 from tests.fakes_explain import FakeDiffer, FakeExplainer
+from tests.fakes_log import FakeArchive
 
 ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
 BOB = WorkerView("bob", "12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobB2")
@@ -314,6 +316,7 @@ def services(
     differ: Differ | None = None,
     meter: Meter | None = None,
     prover: Prover | None = None,
+    archive: Archive | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
@@ -323,4 +326,5 @@ def services(
         differ=differ or FakeDiffer(),
         meter=meter or FakeMeter(),
         prover=prover or FakeProver(),
+        archive=archive or FakeArchive(),
     )

@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -11,6 +12,7 @@ from node.rpc.endpoint import Endpoint
 
 CONNECT_SECONDS = 30.0  # the slowest route asks a peer; connecting on loopback takes no time
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 PAGE_TASKS_MAX = 100  # as many as the node gives at once
 PAGES_MAX = 50  # a node looks through 500 tasks a page: what is older is asked for by cursor
 
@@ -113,6 +115,24 @@ class Client:
         """Return one worker: its row of the leaderboard, and how it is."""
         return self._call("GET", f"/workers/{_quoted(name)}")
 
+    def export_log(self) -> Iterator[bytes]:
+        """Iterate over the file of the whole log, piece by piece.
+
+        Raises:
+            NotReachable: It ended before its end, among all else that every method raises.
+        """
+        with self._asked("GET", "/log", None, "") as response:
+            if response.status != 200:
+                self._read(response.status, response.read(ANSWER_BYTES_MAX))
+            while chunk := response.read1(CHUNK_BYTES):
+                yield chunk
+
+    def import_log(self, framed: bytes) -> Any:
+        """Let the node take records in, each its length in 4 bytes and its bytes."""
+        with self._asked("POST", "/log", framed, "application/octet-stream") as response:
+            answer = response.read(ANSWER_BYTES_MAX)
+        return self._read(response.status, answer)
+
     def peers(self) -> Any:
         """Return who the node is connected to, or hears of."""
         return self._call("GET", "/peers")
@@ -126,19 +146,25 @@ class Client:
         return self._call("GET", "/health")
 
     def _call(self, method: str, path: str, body: object = None, *, more_s: float = 0) -> Any:
-        headers = {"Accept": "application/json", "Connection": "close"}
+        raw = None if body is None else json.dumps(body).encode()
+        with self._asked(method, path, raw, "application/json", more_s=more_s) as response:
+            answer = response.read(ANSWER_BYTES_MAX)
+        return self._read(response.status, answer)
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, raw: bytes | None, kind: str, *, more_s: float = 0
+    ) -> Iterator[http.client.HTTPResponse]:
+        headers = {"Accept": "*/*", "Connection": "close"}
         if self.endpoint.token:
             headers["Authorization"] = f"Bearer {self.endpoint.token}"
-        raw: bytes | None = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            raw = json.dumps(body).encode()
+        if raw is not None:
+            headers["Content-Type"] = kind
         limit_s = self._timeout_s + more_s
         connection = http.client.HTTPConnection(self._host, self._port, timeout=limit_s)
         try:
             connection.request(method, path, body=raw, headers=headers)
-            response = connection.getresponse()
-            answer = response.read(ANSWER_BYTES_MAX)
+            yield connection.getresponse()
         except TimeoutError as error:
             raise TooLate(
                 f"the node at {self.endpoint.url} did not answer within {limit_s:g} s"
@@ -147,7 +173,6 @@ class Client:
             raise NotReachable(self._absent()) from error
         finally:
             connection.close()
-        return self._read(response.status, answer)
 
     def _read(self, status: int, answer: bytes) -> Any:
         try:

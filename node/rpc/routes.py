@@ -12,6 +12,7 @@ from node.rpc.batch import items_of, submit_all
 from node.rpc.guard import NDJSON, kind_of
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
+from node.rpc.routes_log import add_log_routes
 from node.rpc.routes_metrics import add_metrics_routes
 from node.rpc.routes_proof import add_proof_routes
 from node.rpc.schemas import (
@@ -54,6 +55,7 @@ def build_router(
     add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
     add_explain_routes(router, services.explainer, services.differ)
     add_metrics_routes(router, services.meter)
+    add_log_routes(router, services.archive)
     add_proof_routes(router, services.prover)
     return router
 
