@@ -47,6 +47,7 @@ class Config:
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
         rpc_port: Where the local user is served; None for the default, which may give way.
+        rpc_token_file: Where its token is left for other programs; None for nowhere.
         rpc_open_reads: Whether anybody on this machine may read over the RPC.
         task_types: What it runs, the default type first.
         models: The models it runs, instead of the embedded one.
@@ -63,6 +64,7 @@ class Config:
     listen: tuple[str, ...] | None
     announce: tuple[str, ...]
     rpc_port: int | None
+    rpc_token_file: Path | None
     rpc_open_reads: bool
     task_types: tuple[str, ...]
     models: tuple[ModelChoice, ...]
@@ -77,6 +79,7 @@ def make_config(
     listen: tuple[str, ...],
     announce: tuple[str, ...],
     rpc_port: int | None,
+    rpc_token_file: Path | None,
     rpc_open_reads: bool,
     task_types: tuple[str, ...],
     models: tuple[str, ...],
@@ -98,6 +101,7 @@ def make_config(
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
         rpc_port=check_rpc_port(rpc_port),
+        rpc_token_file=check_token_file(rpc_token_file),
         rpc_open_reads=rpc_open_reads,
         task_types=task_types or DEFAULT_TASK_TYPES,
         models=check_models(models),
@@ -161,6 +165,17 @@ def check_key_file(key_file: Path | None) -> Path | None:
     if key_file is not None and not key_file.parent.is_dir():
         raise UsageError(f"--key {key_file}: there is no folder {key_file.parent}")
     return key_file
+
+
+def check_token_file(token_file: Path | None) -> Path | None:
+    """Return where the token is to be left.
+
+    Raises:
+        UsageError: No folder is there.
+    """
+    if token_file is not None and not token_file.parent.is_dir():
+        raise UsageError(f"--rpc-token-file {token_file}: there is no folder {token_file.parent}")
+    return token_file
 
 
 def check_models(values: tuple[str, ...]) -> tuple[ModelChoice, ...]:

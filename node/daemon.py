@@ -239,6 +239,7 @@ class _Node:
                         folder=self._config.directory,
                         node_id=self._config.node_id,
                         port=self._config.rpc_port,
+                        token_file=self._config.rpc_token_file,
                         open_reads=self._config.rpc_open_reads,
                     )
                 )

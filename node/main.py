@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -91,6 +92,12 @@ class Program(click.Group):
     "--rpc-port",
     type=int,
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",
+)
+@setting(
+    "--rpc-token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that holds the token of the RPC while the node runs.  [default: none]",
 )
 @setting(
     "--rpc-open-reads",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from node.rpc.server import serve_rpc
-from node.rpc.token import FILE_NAME, RpcFile, new_token, write_rpc_file
+from node.rpc.token import FILE_NAME, RpcFile, left_token, new_token, write_rpc_file
 from node.services import Services
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ async def offer_rpc(
     folder: Path,
     node_id: str,
     port: int | None,
+    token_file: Path | None = None,
     open_reads: bool,
     task_status: "TaskStatus[RpcFile]",
 ) -> None:
@@ -31,11 +32,12 @@ async def offer_rpc(
         folder: The node's directory.
         node_id: Its nickname.
         port: Where it is served; None for the default, which may give way.
+        token_file: Where the token alone is left, too, until the end; None for nowhere.
         open_reads: Whether anybody on this machine may read without the token.
         task_status: Told what was left in the directory once requests are answered.
 
     Raises:
-        StartError: The port that was named is taken.
+        StartError: The port that was named is taken, or what is at `token_file` is no token.
     """
     token = new_token()
     async with trio.open_nursery() as nursery:
@@ -46,4 +48,6 @@ async def offer_rpc(
             url = await nursery.start(partial(serve, port=port))
         content = RpcFile(url, token, os.getpid(), node_id)
         write_rpc_file(folder / FILE_NAME, content)
-        task_status.started(content)
+        with left_token(token_file, token):
+            task_status.started(content)
+            await trio.sleep_forever()

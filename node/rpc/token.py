@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import stat
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,6 +49,38 @@ def write_rpc_file(path: Path, content: RpcFile) -> None:
     Raises:
         StartError: The path is a symlink or not a file, or the directory cannot be written.
     """
+    _write_private(path, json.dumps(asdict(content)).encode())
+
+
+@contextlib.contextmanager
+def left_token(path: Path | None, token: str) -> Iterator[None]:
+    """Leave a token alone in a file, readable by its owner, while the block runs.
+
+    What is there already is replaced only if it is a token, too: the path may be mistyped. The file
+    is removed at the end, unless a later run has put its own there.
+
+    Args:
+        path: Where; None for nowhere.
+        token: The secret of this run.
+
+    Raises:
+        StartError: Something else is there, or the file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    if os.path.lexists(path) and not _holds_token(path):
+        raise StartError(f"--rpc-token-file {path}: it holds something else, and is left alone")
+    _write_private(path, f"{token}\n".encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, UsageError):
+            if _read_text(path).strip() == token:
+                os.unlink(path)
+
+
+def _write_private(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         _refuse_what_is_not_a_file(path)
@@ -54,7 +88,7 @@ def write_rpc_file(path: Path, content: RpcFile) -> None:
         descriptor = os.open(temporary, flags, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps(asdict(content)).encode())
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -121,6 +155,14 @@ def is_readable_by_others(path: Path) -> bool:
     """Say whether the file's mode or owner lets other users of this machine read the secret."""
     status = path.stat()
     return bool(status.st_mode & 0o077) or status.st_uid not in (os.geteuid(), 0)
+
+
+def _holds_token(path: Path) -> bool:
+    """Answer whether a file holds what `new_token` makes and nothing else; an empty one passes."""
+    try:
+        return re.fullmatch(rf"([0-9a-f]{{{2 * TOKEN_BYTES}}})?\s*", _read_text(path)) is not None
+    except (OSError, UsageError):
+        return False
 
 
 def _is_token(token: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.loopback.nodes import RealNode, street, wait_equal, wait_final
+from tests.loopback.nodes import RealNode, street, wait_capable, wait_equal, wait_final
 
 pytestmark = pytest.mark.e2e
 
@@ -37,13 +37,24 @@ def number(found: dict[str, Metric], name: str, **labels: str) -> float:
 
 
 def test_metrics__are_those_of_the_page_and_move_with_a_task(tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
     with street(tmp_path) as found:
-        alice, bob = found.open("alice", "bob")
+        alice, bob = found.node("alice", "--rpc-token-file", str(token_file)), found.node("bob")
+        alice.launch()
+        alice.wait_serving()
+        bob.launch("--bootstrap", alice.address)
+        for node in (alice, bob):
+            node.wait_ready()
+            wait_capable(node, 1)
         task_id = alice.submit("what a day", seats=1)
         wait_final(alice, [task_id], within_s=20)
         wait_equal([alice, bob], within_s=20)
         ours, theirs = scraped(alice), scraped(bob)
+        token = token_file.read_text().strip()
+        assert alice.call("GET", "/status", token=token)[0] == 200
+        assert alice.stop() == 0
 
+    assert not token_file.exists()
     table = documented()
     assert set(ours) == set(table)
     for name, metric in ours.items():

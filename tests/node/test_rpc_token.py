@@ -15,6 +15,7 @@ from node.rpc.endpoint import Endpoint, find_endpoint
 from node.rpc.server import serve_rpc
 from node.rpc.token import (
     RpcFile,
+    left_token,
     new_token,
     read_rpc_file,
     read_token,
@@ -237,3 +238,55 @@ async def test_serve_rpc__takes_a_free_port_if_that_will_do() -> None:
 async def test_serve_rpc__refuses_to_be_seen_from_outside(host: str, port: int) -> None:
     with pytest.raises(StartError):
         await serve_rpc(services(FakeMarket()), host=host, port=port, token=TOKEN)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_left_token__is_there_alone_for_its_owner_and_gone_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+
+    with left_token(path, TOKEN):
+        held, mode = path.read_text(), stat.S_IMODE(path.stat().st_mode)
+
+    assert (held, mode) == (f"{TOKEN}\n", 0o600)
+    assert not path.exists()
+
+
+def test_left_token__replaces_what_a_killed_run_left_and_leaves_what_a_later_one_put(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("b" * 64)
+
+    with left_token(path, TOKEN):
+        assert read_token(path) == TOKEN
+        path.write_text("c" * 64)
+
+    assert path.read_text() == "c" * 64
+
+
+@pytest.mark.parametrize("held", [b"-----BEGIN PRIVATE KEY-----\n", b"{}", b"\xff", b"a" * 63])
+def test_left_token__never_replaces_anything_but_a_token(tmp_path: Path, held: bytes) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(held)
+
+    with pytest.raises(StartError, match="holds something else"), left_token(path, TOKEN):
+        pass
+
+    assert path.read_bytes() == held
+
+
+def test_left_token__follows_no_link_and_takes_no_folder(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("b" * 64)
+    (tmp_path / "link").symlink_to(target)
+
+    for path in (tmp_path / "link", tmp_path, tmp_path / "no folder" / "token"):
+        with pytest.raises(StartError), left_token(path, TOKEN):
+            pass
+
+    assert target.read_text() == "b" * 64
+
+
+def test_left_token__does_nothing_where_no_file_is_named(tmp_path: Path) -> None:
+    with left_token(None, TOKEN):
+        assert list(tmp_path.iterdir()) == []
