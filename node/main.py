@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 COMMANDS = {
     "adopt": "node.operate_adopt",
     "key": "node.operate_key",
+    "log": "node.operate_log",
     "repair": "node.operate_store",
     "verify": "node.operate_store",
 }
