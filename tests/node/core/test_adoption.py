@@ -10,7 +10,7 @@ from consensus.log import find_profile, find_verdict, record_ids
 from consensus.verdict import State
 from node.core.adoption import SETTLE_MS
 from node.core.effects import Adopted
-from node.core.events import SigningAllowed
+from node.core.events import SigningAllowed, Via
 from node.core.own import read_entry
 from protocol.record import Verified, decode_record
 from protocol.statements import Commit, Jury, Profile, Reveal
@@ -63,6 +63,22 @@ def test_adoption__signs_no_slot_again_wherever_the_journal_was_cut(entries_kept
     verdict = find_verdict(world.nodes["bo"].log, task_id)
     assert verdict is not None
     assert verdict.state is State.FINAL
+
+
+def test_adoption__takes_back_what_a_file_holds() -> None:
+    world = rolled_back(0, adopts=True)
+    said = [record for record in world.spoken if record.presence is None]
+
+    world.hear("an", *said, via=Via.FILE)
+    world.tell("an", SigningAllowed())
+    world.run(SETTLE_MS + 1_000)
+    world.ask("an", "a new question")
+    world.run(10_000)
+
+    assert world.halts == {}
+    assert signed_twice(world.spoken) == []
+    held = {record_id for _, record_id in record_ids(world.nodes["an"].log)}
+    assert {record.record_id for record in said} <= held
 
 
 def test_adoption__writes_into_the_journal_what_came_from_peers() -> None:
