@@ -8,15 +8,16 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long sim sim-long bench clean
+.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench clean
 
 demo: $(VENV)/.ml
 	$(BIN)/aimarket demo $(DEMO)
 
-# Tests that start no nodes share the cores; real nodes get the machine for themselves.
+# Most tests share the cores; nodes in trouble get the machine for themselves.
 test: lint
 	$(BIN)/python -m pytest -n 2 -m 'not e2e and not chaos'
-	$(BIN)/python -m pytest -m 'e2e and not chaos or chaos_ci'
+	$(BIN)/python -m pytest -n 2 -m 'e2e and not chaos'
+	$(BIN)/python -m pytest -m chaos_ci
 	$(MAKE) sim
 
 lint: $(VENV)/.dev
@@ -30,7 +31,7 @@ check: lint
 	$(BIN)/python -m pytest -n 2 -m 'not e2e and not chaos'
 
 e2e: $(VENV)/.dev
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -n 2 -m 'e2e and not chaos'
 
 # Real nodes under kills, cut wires, wrong clocks and full disks; needs root and the packages that
 # docs/testing.md names. CHAOS_SHARE is how much of the runs listed there is done.
@@ -48,6 +49,11 @@ chaos-long: $(VENV)/.dev
 damage-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/node/test_store_damage_rot.py \
 	  tests/node/test_store_damage_torn.py tests/consensus/test_equal_everywhere.py
+
+# A hundred of every packet that once killed a host, where the tests send 25.
+killers-long: $(VENV)/.dev
+	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/loopback/test_killers.py \
+	  tests/loopback/test_live_killers.py
 
 # Many simulated nodes in bad weather, one seed after the other; `make sim SEED=17` replays one.
 SEED ?=
