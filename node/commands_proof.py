@@ -62,6 +62,8 @@ def verify(file: BinaryIO, task_id: str | None, network_id: str | None, as_json:
             _verify_log(stream, network_id, as_json=as_json)
         else:
             _verify_certificate(beginning, file, task_id, network_id, as_json=as_json)
+    except BrokenPipeError:  # whoever reads what is printed has enough; the file is not at fault
+        raise
     except OSError as error:
         raise UsageError(f"{file.name}: {error.strerror}") from error
     except (NotProven, LogWrong) as error:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -207,3 +208,14 @@ def test_verify__imports_nothing_heavy_and_asks_no_node(file: Path) -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_verify__says_nothing_when_its_reader_has_left(file: Path) -> None:
+    command = [sys.executable, "-m", "node.cli", "verify", str(file)]
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
