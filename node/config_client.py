@@ -1,4 +1,4 @@
-"""What `config.toml` says for `aimarket`: where nodes are, and which one is meant."""
+"""What `config.toml` says for `aimarket`, once all of it was checked."""
 
 from node.config_file import check_config, client_values_of, find_config, keys_of
 from node.rpc.endpoint import Configured
@@ -15,6 +15,5 @@ def read_configured(named: str | None) -> Configured:
         return Configured()
     from node.main import main  # whose options the keys are
 
-    keys = keys_of(main)
-    check_config(file, keys)
-    return Configured(**client_values_of(file, keys))
+    check_config(file, keys_of(main))
+    return Configured(**client_values_of(file))

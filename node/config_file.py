@@ -20,7 +20,6 @@ FILE_BYTES_MAX = 64 * 1024
 LINES_MAX = 400  # of a longer file no line is named: to find one, the file is read once a line
 VALUE_SHOWN_MAX = 60
 CLIENT_TABLE, NODES_TABLE = "client", "nodes"
-NOT_OF_ONE_NODE = ("id", "home")  # by which a node is found, its own table included
 NOT_IN_A_FILE = ("config", "help", "version")
 
 Path_ = tuple[str, ...]  # where a value is: its key, after that of its table, if it is in one
@@ -63,6 +62,14 @@ class ConfigFile:
         return f"{self.path}:{line}" if line else str(self.path)
 
 
+# By these a node is found, its own table included: they are for both programs.
+SHARED_KEYS = {
+    key.name: key
+    for key in (
+        Key("id", "node_id", click.STRING, False),
+        Key("home", "home", click.Path(), False),
+    )
+}
 CLIENT_KEYS = {
     key.name: key
     for key in (
@@ -136,7 +143,7 @@ def check_config(file: ConfigFile, keys: Mapping[str, Key]) -> None:
             raise _wrong(file, (name,), table, "a table")
     _check_table(file, (), plain, keys, more=(CLIENT_TABLE, NODES_TABLE))
     _check_table(file, (CLIENT_TABLE,), tables[CLIENT_TABLE], CLIENT_KEYS)
-    own = {name: key for name, key in keys.items() if name not in NOT_OF_ONE_NODE}
+    own = {name: key for name, key in keys.items() if name not in SHARED_KEYS}
     for node_id, table in tables[NODES_TABLE].items():
         if not isinstance(table, dict):
             raise _wrong(file, (NODES_TABLE, node_id), table, "a table")
@@ -161,13 +168,22 @@ def values_of(
     }
 
 
-def client_values_of(file: ConfigFile, keys: Mapping[str, Key]) -> dict[str, Any]:
-    """Return what a checked file says for `aimarket`: `id`, `home`, and its own table."""
-    shared = {name: key for name, key in keys.items() if name in NOT_OF_ONE_NODE}
+def client_values_of(file: ConfigFile) -> dict[str, Any]:
+    """Return what a file says for `aimarket`: `id`, `home`, and its own table.
+
+    Raises:
+        UsageError: One of these is wrong; what is for nodes is not looked at.
+    """
+    shared = {name: file.document[name] for name in SHARED_KEYS if name in file.document}
     own = file.document.get(CLIENT_TABLE, {})
-    return values_of(file, shared) | {
-        CLIENT_KEYS[name].parameter: _converted(CLIENT_KEYS[name], value)
-        for name, value in own.items()
+    if not isinstance(own, dict):
+        raise _wrong(file, (CLIENT_TABLE,), own, "a table")
+    _check_table(file, (), shared, SHARED_KEYS)
+    _check_table(file, (CLIENT_TABLE,), own, CLIENT_KEYS)
+    keys = SHARED_KEYS | CLIENT_KEYS
+    return {
+        keys[name].parameter: _converted(keys[name], value)
+        for name, value in (shared | own).items()
     }
 
 

@@ -1,78 +1,74 @@
 """Talks to a node on this machine: small, synchronous, quick to import."""
 
 import http.client
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
 
-from node.errors import NotReachable, OperatorError, RequestRefused, UsageError
-from node.rpc.endpoint import Endpoint
+from node.errors import NotReachable, RequestRefused
+from node.rpc.calls import (
+    ANSWER_BYTES_MAX,
+    CALL_SECONDS,
+    EXPORT,
+    PAGE_TASKS_MAX,
+    PAGES_MAX,
+    WAIT_SECONDS,
+    AuthRefused,
+    Call,
+    Calls,
+    TooLate,
+    absent,
+    headers_of,
+    host_and_port,
+    read_answer,
+    slow,
+    unsettled,
+)
+from node.rpc.endpoint import Configured, Endpoint, find_endpoint
+from node.rpc.following import PATIENCE_SECONDS, SILENCE_SECONDS, Event, Following
+from protocol.errors import MarketError
 
-CONNECT_SECONDS = 30.0  # the slowest route asks a peer; connecting on loopback takes no time
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
-PAGE_TASKS_MAX = 100  # as many as the node gives at once
-PAGES_MAX = 50  # a node looks through 500 tasks a page: what is older is asked for by cursor
+
+__all__ = ["PAGE_TASKS_MAX", "AuthRefused", "Client", "Event", "TooLate"]
 
 
-class AuthRefused(OperatorError):
-    """The node does not know our token, or refuses where we come from."""
+class Client(Calls[Any]):
+    """A node, and all that can be asked of it; see `Calls`."""
 
-    exit_code = 77
-
-
-class TooLate(OperatorError):
-    """What was waited for did not come in time; it still may."""
-
-    exit_code = 75
-
-
-class Client:
-    """The routes of one node as methods; each returns the decoded JSON document.
-
-    Every method raises NotReachable if no node answers, AuthRefused if it does not accept us, and
-    RequestRefused with the node's own words for anything else it refuses.
-    """
-
-    def __init__(self, endpoint: Endpoint, *, timeout_s: float = CONNECT_SECONDS) -> None:
-        self.endpoint = endpoint
-        self._timeout_s = timeout_s
-        try:
-            parts = urlsplit(endpoint.url)
-            port = parts.port or 80
-        except ValueError as error:
-            raise UsageError(f"{endpoint.url}: not a URL with a port ({error})") from error
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError(f"{endpoint.url}: an RPC URL looks like http://127.0.0.1:7461")
-        self._host, self._port = parts.hostname, port
-
-    def submit(self, **fields: object) -> Any:
-        """Submit a task; fields that are None are left to the node."""
-        body = {key: value for key, value in fields.items() if value is not None}
-        return self._call("POST", "/tasks", body)
-
-    def submit_batch(self, tasks: Sequence[Mapping[str, object]]) -> Any:
-        """Submit many tasks; return what became of each, in their order."""
-        return self._call("POST", "/tasks/batch", tasks)["results"]
-
-    def task(self, task_id: str, *, wait_s: int = 0) -> Any:
-        """Return one task; if the node is to wait until it is settled, at most so many seconds."""
-        query = f"?wait={wait_s}" if wait_s else ""
-        return self._call("GET", f"/tasks/{_quoted(task_id)}{query}", more_s=wait_s)
-
-    def task_page(self, *, limit: int = 50, mine: bool = False, **fields: str | None) -> Any:
-        """Return one page of tasks, `{"tasks": [...], "next": cursor or None}`.
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float = CALL_SECONDS,
+        find: Callable[[], Endpoint] | None = None,
+    ) -> None:
+        """Take a node.
 
         Args:
-            limit: The most of it, 1 to 100.
-            mine: Whether only tasks of this node are meant.
-            fields: `cursor`, `state`, `type` and `submitter`; those that are None are left out.
+            endpoint: Where it is.
+            timeout_s: How long it may take to answer.
+            find: Finds it anew, for one that was started anew has another token.
         """
-        query: dict[str, object] = {k: v for k, v in fields.items() if v is not None}
-        query |= {"limit": limit, **({"mine": "true"} if mine else {})}
-        return self._call("GET", f"/tasks?{urlencode(query, errors='replace')}")
+        host_and_port(endpoint.url)
+        self.endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._find = find
+
+    @classmethod
+    def of(
+        cls, node_id: str | None = None, *, environment: Mapping[str, str] | None = None
+    ) -> "Client":
+        """Return a client of the node of that name, else of the one that `aimarket` would take.
+
+        Raises:
+            UsageError: There are several to choose from, or what is configured cannot be.
+            NotReachable: No such node has left its address.
+        """
+        find = finder(node_id, os.environ if environment is None else environment)
+        return cls(find(), find=find)
 
     def tasks(self, *, limit: int = 50, mine: bool = False, **fields: str | None) -> list[Any]:
         """Return the newest tasks that fit, from as many pages as that takes and `PAGES_MAX`."""
@@ -87,33 +83,57 @@ class Client:
                 break
         return found
 
-    def cancel(self, task_id: str) -> Any:
-        """Stop caring for an own task."""
-        return self._call("POST", f"/tasks/{_quoted(task_id)}/cancel", {})
+    def settled(self, task_id: str, *, timeout_s: float = 120.0) -> Any:
+        """Return a task once nothing more is to be expected of it.
 
-    def leaderboard(self) -> Any:
-        """Return the node's own leaderboard, a list of rows."""
-        return self._call("GET", "/leaderboard")
+        Raises:
+            TooLate: It is not settled in time; it may be later.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            found = self.task(task_id, wait_s=min(int(left), WAIT_SECONDS))
+            if found["settled"]:
+                return found
+            if left == 0:
+                raise unsettled(found, timeout_s)
+            if left < 1:
+                time.sleep(left)
 
-    def leaderboard_of(self, peer: str) -> Any:
-        """Return the leaderboard a peer of the node computes."""
-        return self._call("GET", f"/leaderboard/of/{_quoted(peer)}")
+    def events(
+        self,
+        *,
+        types: Sequence[str] = (),
+        task: str | None = None,
+        last_event_id: str | None = None,
+        patience_s: float = PATIENCE_SECONDS,
+        note: Callable[[str], None] | None = None,
+    ) -> Iterator[Event]:
+        """Iterate over what happens at the node, for ever; close it to leave.
 
-    def explain(self, what: str) -> Any:
-        """Return why a task, a worker's score or a record is as it is."""
-        return self._call("GET", f"/explain/{_quoted(what)}")
+        A connection that breaks is made anew, and goes on after the last event; where some are
+        missing then, a `gap` is told.
 
-    def certificate(self, task_id: str) -> Any:
-        """Return what proves a task and all its attempts to anybody."""
-        return self._call("GET", f"/tasks/{_quoted(task_id)}/certificate")
-
-    def diff(self, peer: str) -> Any:
-        """Return how a peer's records and state differ from the node's."""
-        return self._call("GET", f"/diff/{_quoted(peer)}")
-
-    def worker(self, name: str) -> Any:
-        """Return one worker: its row of the leaderboard, and how it is."""
-        return self._call("GET", f"/workers/{_quoted(name)}")
+        Args:
+            types: Only these; all if there are none.
+            task: Only this one and its retries: an id, or its first 8 digits.
+            last_event_id: Go on after this one; else from now on.
+            patience_s: For how long the node may be away before its error is raised.
+            note: Told in a line when the node is lost, and when it is back.
+        """
+        following = Following(
+            types=types, task=task, last_event_id=last_event_id, patience_s=patience_s, note=note
+        )
+        while True:
+            problem: MarketError = absent(self.endpoint)
+            try:
+                told = self._chunks(following.call, following.headers(), SILENCE_SECONDS)
+                for chunk in told:
+                    yield from following.take(chunk)
+            except (NotReachable, AuthRefused, TooLate, RequestRefused) as error:
+                problem = error
+            time.sleep(following.lost(problem, time.monotonic()))
+            self._look_again()
 
     def export_log(self) -> Iterator[bytes]:
         """Iterate over the file of the whole log, piece by piece.
@@ -121,85 +141,60 @@ class Client:
         Raises:
             NotReachable: It ended before its end, among all else that every method raises.
         """
-        with self._asked("GET", "/log", None, "") as response:
+        return self._chunks(EXPORT, {}, self._timeout_s)
+
+    def _look_again(self) -> None:
+        if self._find is not None:
+            with suppress(NotReachable):  # it has not left its address yet
+                self.endpoint = self._find()
+
+    def _chunks(self, call: Call, headers: Mapping[str, str], seconds: float) -> Iterator[bytes]:
+        with self._asked(call, headers, seconds=seconds) as response:
             if response.status != 200:
-                self._read(response.status, response.read(ANSWER_BYTES_MAX))
+                answer = response.read(ANSWER_BYTES_MAX)
+                read_answer(self.endpoint, call, response.status, answer)
             while chunk := response.read1(CHUNK_BYTES):
                 yield chunk
 
-    def import_log(self, framed: bytes) -> Any:
-        """Let the node take records in, each its length in 4 bytes and its bytes."""
-        with self._asked("POST", "/log", framed, "application/octet-stream") as response:
+    def _call(self, call: Call) -> Any:
+        with self._asked(call, {}, seconds=self._timeout_s + call.more_s) as response:
             answer = response.read(ANSWER_BYTES_MAX)
-        return self._read(response.status, answer)
-
-    def peers(self) -> Any:
-        """Return who the node is connected to, or hears of."""
-        return self._call("GET", "/peers")
-
-    def status(self) -> Any:
-        """Return how the node is."""
-        return self._call("GET", "/status")
-
-    def health(self) -> Any:
-        """Return `{"ok": true}` if the node serves; needs no token."""
-        return self._call("GET", "/health")
-
-    def _call(self, method: str, path: str, body: object = None, *, more_s: float = 0) -> Any:
-        raw = None if body is None else json.dumps(body).encode()
-        with self._asked(method, path, raw, "application/json", more_s=more_s) as response:
-            answer = response.read(ANSWER_BYTES_MAX)
-        return self._read(response.status, answer)
+            if response.length:  # it promised more
+                raise absent(self.endpoint)
+        return read_answer(self.endpoint, call, response.status, answer)
 
     @contextmanager
     def _asked(
-        self, method: str, path: str, raw: bytes | None, kind: str, *, more_s: float = 0
+        self, call: Call, more: Mapping[str, str], *, seconds: float
     ) -> Iterator[http.client.HTTPResponse]:
-        headers = {"Accept": "*/*", "Connection": "close"}
-        if self.endpoint.token:
-            headers["Authorization"] = f"Bearer {self.endpoint.token}"
-        if raw is not None:
-            headers["Content-Type"] = kind
-        limit_s = self._timeout_s + more_s
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=limit_s)
+        headers, body = headers_of(self.endpoint, call)
+        host, port = host_and_port(self.endpoint.url)
+        connection = http.client.HTTPConnection(host, port, timeout=seconds)
         try:
-            connection.request(method, path, body=raw, headers=headers)
+            connection.request(call.method, call.path, body=body, headers={**headers, **more})
             yield connection.getresponse()
         except TimeoutError as error:
-            raise TooLate(
-                f"the node at {self.endpoint.url} did not answer within {limit_s:g} s"
-            ) from error
+            raise slow(self.endpoint, seconds) from error
         except (OSError, UnicodeError, http.client.HTTPException) as error:
-            raise NotReachable(self._absent()) from error
+            raise absent(self.endpoint) from error
         finally:
             connection.close()
 
-    def _read(self, status: int, answer: bytes) -> Any:
-        try:
-            document = json.loads(answer)
-        except (ValueError, RecursionError) as error:
-            raise NotReachable(
-                f"what answers at {self.endpoint.url} is not a node (HTTP {status})"
-            ) from error
-        if status < 400:
-            return document
-        told = document if isinstance(document, dict) else {}
-        code = str(told.get("code", "error"))
-        message = str(told.get("message", f"HTTP {status}"))
-        if status in (401, 403):
-            raise AuthRefused(
-                f"the node at {self.endpoint.url} refused us: {message} "
-                f"(was it restarted? its token is new at each start)"
-            )
-        raise RequestRefused(status, code, message)
 
-    def _absent(self) -> str:
-        name = self.endpoint.node_id or "NAME"
-        return (
-            f"cannot reach a node at {self.endpoint.url} - is `aimarket-node --id {name}` running?"
+def finder(node_id: str | None, environment: Mapping[str, str]) -> Callable[[], Endpoint]:
+    """Return what finds a node as `aimarket --id` does, each time anew."""
+
+    def find() -> Endpoint:
+        from node.config_file import client_values_of, find_config
+
+        file = find_config(environment.get("AIMARKET_CONFIG"))
+        return find_endpoint(
+            node_id=node_id,
+            url=None,
+            token_file=None,
+            environment=environment,
+            warn=lambda line: None,
+            configured=Configured() if file is None else Configured(**client_values_of(file)),
         )
 
-
-def _quoted(part: str) -> str:
-    """Make one path component of what the user typed, even if that is not UTF-8."""
-    return quote(part, safe="", errors="replace")
+    return find

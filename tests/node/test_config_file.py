@@ -13,6 +13,7 @@ from node.config_client import read_configured
 from node.config_file import (
     FILE_BYTES_MAX,
     LINES_MAX,
+    SHARED_KEYS,
     ConfigFile,
     check_config,
     find_config,
@@ -70,6 +71,11 @@ def test_where__names_no_line_of_a_long_file() -> None:
 def test_keys_of__are_the_long_options() -> None:
     assert {"rpc_port", "bootstrap", "task_type", "disk_limit", "id", "model"} <= KEYS.keys()
     assert not {"config", "version", "help"} & KEYS.keys()
+
+
+def test_shared_keys__are_those_of_the_node() -> None:
+    for name, key in SHARED_KEYS.items():
+        assert (key.parameter, key.kind.name) == (KEYS[name].parameter, KEYS[name].kind.name)
 
 
 def test_values_of__lays_one_node_over_all(tmp_path: Path) -> None:
