@@ -3,14 +3,16 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from node.commands import EXIT_FAILED, exit_with, node_command, print_json, tell
 from node.errors import NotReachable, UsageError
-from node.log_file import LogReader, frame
 from node.rpc.client import Client
+
+if TYPE_CHECKING:
+    from node.log_file import LogReader
 
 RECORDS_SENT_MAX = 1_000  # in one request; a node takes 4,096
 BYTES_SENT_MAX = 256 * 1024
@@ -57,6 +59,8 @@ def import_log(file: IO[bytes], client: Client, as_json: bool) -> None:
     the same file may be imported again, also after a part of it was. Exits 0 if nothing was
     refused, 1 if a record was, 2 if the file cannot be read to its end.
     """
+    from node.log_file import LogReader, frame
+
     reader = LogReader(file)
     _check_network(reader, client)
     total: dict[str, Any] = {"records": 0, "new": 0, "known": 0, "refused": 0, "reasons": []}
@@ -78,14 +82,14 @@ def import_log(file: IO[bytes], client: Client, as_json: bool) -> None:
         exit_with(EXIT_FAILED)
 
 
-def _check_network(reader: LogReader, client: Client) -> None:
+def _check_network(reader: "LogReader", client: Client) -> None:
     theirs, ours = reader.header.network, client.status()["network_id"]
     if theirs.network_id.hex() != ours:
         named = f"{theirs.network_id.hex()} ({theirs.params.name})"
         raise UsageError(f"the file: of network {named}, the node is of {ours}")
 
 
-def _batches(reader: LogReader) -> Iterator[list[bytes]]:
+def _batches(reader: "LogReader") -> Iterator[list[bytes]]:
     """Cut the records of a file into what is sent at once.
 
     Raises:

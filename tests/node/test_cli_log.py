@@ -222,6 +222,7 @@ def test_log__imports_nothing_heavy() -> None:
     loaded = set(done.stdout.decode().split())
 
     assert not loaded & {"libp2p", "torch", "transformers", "pydantic", "fastapi", "trio", "rich"}
+    assert not loaded & {"consensus.log", "protocol.record", "nacl"}, "other commands pay for it"
 
 
 def test_import__names_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
