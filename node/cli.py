@@ -1,28 +1,67 @@
 """The `aimarket` command: talks to a node on this machine.
 
-It starts in a fifth of a second because nothing heavy is imported here: no libp2p, no torch, no
-pydantic. Tables are drawn by Rich, which is imported when one is drawn.
+It starts in a fifth of a second because nothing is imported that a command does not need, and
+nothing heavy at all: no libp2p, no torch, no pydantic. Tables are drawn by Rich, which is imported
+when one is drawn.
 """
 
+import importlib
 import sys
 
 import click
 
 from node.commands import run_to_exit_code
-from node.commands_config import config
-from node.commands_diff import diff
-from node.commands_explain import explain, worker
-from node.commands_log import log
-from node.commands_network import health, leaderboard, peers, status, version
-from node.commands_proof import certificate, verify
-from node.commands_simulate import simulate
-from node.commands_submit import submit
-from node.commands_sync import sync
-from node.commands_tasks import cancel, task, tasks
-from node.demo import demo
+
+# In the order in which help shows them: where each command is.
+COMMANDS = {
+    "submit": "node.commands_submit",
+    "task": "node.commands_tasks",
+    "tasks": "node.commands_tasks",
+    "cancel": "node.commands_tasks",
+    "watch": "node.commands_watch",
+    "leaderboard": "node.commands_network",
+    "peers": "node.commands_network",
+    "status": "node.commands_network",
+    "sync": "node.commands_sync",
+    "health": "node.commands_network",
+    "explain": "node.commands_explain",
+    "worker": "node.commands_explain",
+    "diff": "node.commands_diff",
+    "certificate": "node.commands_proof",
+    "verify": "node.commands_proof",
+    "log": "node.commands_log",
+    "open": "node.commands_more",
+    "config": "node.commands_config",
+    "key": "node.commands_more",
+    "demo": "node.demo",
+    "simulate": "node.commands_simulate",
+    "completion": "node.commands_more",
+    "version": "node.commands_network",
+}
+_ATTRIBUTES = {"open": "open_"}
 
 
-@click.group(
+class Commands(click.Group):
+    """The commands by name, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order in which help shows them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None if there is none of that name."""
+        del ctx
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        attribute = _ATTRIBUTES.get(cmd_name, cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.command(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 69 no node, 75 not in time, 77 refused, "
     "130 Ctrl-C.",
@@ -31,17 +70,9 @@ def cli() -> None:
     """Ask a peer-to-peer market for AI inference, through a node on this machine.
 
     The node is found by --id or --rpc, by AIMARKET_RPC_URL (with AIMARKET_TOKEN_FILE) or
-    AIMARKET_ID, or is the only one that runs. AIMARKET_HOME says where nodes keep their state.
+    AIMARKET_ID, by config.toml, or is the only one that runs. AIMARKET_HOME says where nodes keep
+    their state.
     """
-
-
-COMMANDS = (
-    *(submit, task, tasks, cancel, leaderboard, peers, status, sync, health),
-    *(explain, worker, diff, certificate, verify, log),
-    *(config, demo, simulate, version),
-)
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -54,7 +54,8 @@ def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from node.config_client import read_configured
 
-        endpoint = find_endpoint(
+        find = functools.partial(
+            find_endpoint,
             node_id=node_id,
             url=url,
             token_file=token_file,
@@ -62,7 +63,7 @@ def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
             warn=lambda line: tell(f"warning: {line}"),
             configured=read_configured(config_file),
         )
-        return command(*args, client=Client(endpoint), **rest)
+        return command(*args, client=Client(find(), find=find), **rest)
 
     return wrapped
 

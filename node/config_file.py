@@ -5,7 +5,6 @@ The keys are the long options of `aimarket-node`, with `_` for `-`: whatever is 
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +103,8 @@ def find_config(named: str | None) -> ConfigFile | None:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(raw) > FILE_BYTES_MAX:
         raise UsageError(f"{path} has more than {FILE_BYTES_MAX} bytes")
+    import tomllib
+
     try:
         text = raw.decode()
         return ConfigFile(path, tomllib.loads(text), text)
@@ -270,6 +271,8 @@ def _line_of(text: str, place: Path_) -> int:
 
 
 def _cut_off(lines: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    import tomllib
+
     for number in range(1, len(lines) + 1):
         try:
             yield number, tomllib.loads("".join(lines[:number]))
