@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.loopback.nodes import (
@@ -65,6 +66,12 @@ def missing(expected: tuple[str, ...], printed: str) -> list[str]:
     return [line for line in wanted if not any(is_shown(line, one) for one in lines)]
 
 
+def is_connected(pid: int) -> bool:
+    """Answer whether a process has a connection; it asks at once, a command takes longer."""
+    links = psutil.Process(pid).net_connections("tcp")
+    return any(link.status == psutil.CONN_ESTABLISHED for link in links)
+
+
 class Reader:
     """Somebody who types what the README says, in several terminals."""
 
@@ -89,13 +96,13 @@ class Reader:
                 words, env=self._environment, stdout=subprocess.PIPE, text=True, bufsize=1
             )
             self._watching = step, process
+            until(lambda: is_connected(process.pid), within_s=READY_S, what="the watcher connected")
         else:
             self._run(step)
 
     def finish(self) -> None:
         """See that what was watched was shown."""
-        if self._watching is None:
-            return
+        assert self._watching is not None, "nothing is watched"
         step, process = self._watching
         assert process.stdout is not None
         printed = ""
@@ -185,7 +192,7 @@ def alarm(seconds: float) -> Iterator[None]:
 def test_readme__shows_what_a_newcomer_sees(tmp_path: Path) -> None:
     steps = list(steps_of((ROOT / "README.md").read_text()))
     typed = [step.command.split()[:2] for step in steps]
-    for must in ("submit", "explain", "certificate", "verify"):
+    for must in ("submit", "watch", "explain", "certificate", "verify"):
         assert ["aimarket", must] in typed, f"the transcript has no {must}"
     with street(tmp_path) as town:
         reader = Reader(town, tmp_path)
