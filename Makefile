@@ -72,6 +72,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.sync
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.machine
+	$(BIN)/python -m bench.cli
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,12 +1,12 @@
 """`aimarket-node key`: whose the key is, and the passphrase over it."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 
 import click
 
+from node.commands import print_json
 from node.errors import StartError
 from node.keys import KeyFile, key_path, open_key, read_key, replace_key
 from node.names import peer_id_of
@@ -33,7 +33,7 @@ def show(place: Place, as_json: bool) -> None:
         "sealed": found.is_sealed,
     }
     if as_json:
-        click.echo(json.dumps(fields))
+        print_json(fields)
         return
     click.echo(f"peer id     {fields['peer_id']}")
     click.echo(f"public key  {fields['public_key']}")

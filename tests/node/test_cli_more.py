@@ -52,6 +52,7 @@ def test_key_show__is_that_of_the_node(home: Path) -> None:
 
     assert (ended.code, absent.code, other.code) == (0, 1, 2)
     assert json.loads(ended.out)["peer_id"].startswith("12D3KooW")
+    assert json.loads(ended.out)["schema"] == 1
     assert "a node makes its own" in absent.err
 
 

@@ -2,17 +2,21 @@
 
 import json
 import os
+import pty
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node.batch_input import STDIN, Item, name_requests, read_items
 from node.batch_run import ITEM_BYTES_MAX, PART_TASKS_MAX, submit_all
+from node.commands_submit import shown_count
 from node.errors import RequestRefused, UsageError
 from node.ports import SubmitRequest
 from node.rpc.client import Client
@@ -239,3 +243,33 @@ def test_submit_all__gives_up_on_a_node_that_takes_in_nothing() -> None:
     taken = submit_all(client, bodies, count=lambda more: None, busy_seconds=0.05)
 
     assert [one.is_later for one in taken] == [True, True]
+
+
+def test_shown_count__draws_on_a_terminal_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with shown_count("submitted", 3, is_shown=False) as count:
+        count(3)
+
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}])
+async def test_submit__draws_a_bar_on_a_terminal_and_none_in_its_output(
+    home: Path, variables: dict[str, str]
+) -> None:
+    """On a terminal that is standard error alone, as in `aimarket submit … > FILE`."""
+    terminal, side = pty.openpty()
+    async with served(Sometimes(), home):
+        ended = await trio.run_process(
+            [sys.executable, "-m", "node.cli", "submit", "a", "b", "--wait", "--json"],
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80", **variables},
+            cwd=Path(__file__).parents[2],
+            capture_stdout=True,
+            stderr=side,
+        )
+        os.close(side)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+
+    assert [json.loads(line)["text"] for line in ended.stdout.splitlines()] == ["a", "b"]
+    assert "2/2" in shown
+    assert ("\x1b[38;" in shown or "\x1b[3" in shown) == (not variables)

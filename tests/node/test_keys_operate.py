@@ -96,6 +96,7 @@ def test_show__needs_no_passphrase(sealed: Path) -> None:
     result = run(sealed, "show", "--json")
 
     assert json.loads(result.stdout) == {
+        "schema": 1,
         "peer_id": peer_id_of(PUBLIC_KEY),
         "public_key": PUBLIC_KEY.hex(),
         "file": str(sealed),
