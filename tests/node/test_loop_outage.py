@@ -15,6 +15,7 @@ from node.core.events import CapabilitiesChanged, Room, SigningAllowed, Started
 from node.core.machine import Machine
 from node.core.presences import Presences
 from node.errors import JournalLost, NotStored, RequestRefused, StoreDamaged, StoreError
+from node.instruments import Instruments
 from node.loop import RETRY_S, Loop
 from node.ports import Relay
 from node.recovery import Recovery
@@ -74,6 +75,7 @@ class Disk:
         self.journal_fails: list[StoreError] = []
         self.machines: list[Machine] = []
         self.published: list[tuple[Channel, bytes]] = []
+        self.instruments = Instruments(me.public_key, [ECHO.task_type])
         self.recovery = Recovery(store=self.store, network=NETWORK, make=self._make)
         self.loop = Loop(
             machine=self.recovery.begin(),
@@ -83,6 +85,7 @@ class Disk:
             inference=EchoInference(),
             clock=Clock(),
             recovery=self.recovery,
+            instruments=self.instruments,
         )
 
     def _make(self, newest_ms: int, presences: Presences | None) -> Machine:
