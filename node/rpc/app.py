@@ -9,8 +9,10 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.routing import Match
+from starlette.types import ASGIApp, Scope
 
 from node.errors import RequestRefused
 from node.rpc.describe import describe
@@ -52,7 +54,9 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     describe(app, version=version("aimarket"))
-    app.include_router(build_router(services, keep_alive_seconds=keep_alive_seconds))
+    router = build_router(services, keep_alive_seconds=keep_alive_seconds)
+    app.include_router(router)
+    app.state.routes = router.routes
     app.add_exception_handler(RequestRefused, _on_refused)
     app.add_exception_handler(MarketError, _on_market_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -65,8 +69,19 @@ def create_app(
         port=port,
         body_seconds=body_seconds,
         open_reads=open_reads,
+        takes_posts=lambda scope: "POST" in _methods_at(app.state.routes, scope),
         refused=refused,
     )
+
+
+def _methods_at(routes: list[APIRoute], scope: Scope) -> set[str]:
+    """Return what may be asked at the address of a request; nothing if there is none.
+
+    Its first route says which address it is: `/tasks/batch` looks like a task, too.
+    """
+    fitting = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+    same = [one for one in fitting if one.path == fitting[0].path and one.include_in_schema]
+    return {method for route in same for method in route.methods or ()}
 
 
 async def _on_refused(_: Request, error: Exception) -> JSONResponse:
@@ -83,10 +98,13 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     return error_response(400, "bad_request", first_problem(error.errors()))
 
 
-async def _on_http(_: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
+    methods = _methods_at(request.app.state.routes, request.scope)
+    if error.status_code == 405 and methods:  # of several routes there, one alone would be named
+        headers = {"Allow": ", ".join(sorted(methods))}
     return error_response(error.status_code, code, str(error.detail), headers)
 
 

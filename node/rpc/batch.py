@@ -35,13 +35,13 @@ def items_of(body: bytes, *, is_lines: bool) -> list[bytes]:
         is_lines: Which of the two; empty lines are no items.
 
     Raises:
-        RequestRefused: 400 if it is no list, 413 if it has too many items or one is too large.
+        RequestRefused: 400 if it is no list or has too many items, 413 if one is too large.
     """
     found: list[bytes] = []
     for item in _lines(body) if is_lines else _listed(body):
         if len(found) == BATCH_TASKS_MAX:
             message = f"a batch has at most {BATCH_TASKS_MAX} tasks"
-            raise RequestRefused(413, "too_many_tasks", message)
+            raise RequestRefused(400, "too_many_tasks", message)
         if len(item) > ITEM_BYTES_MAX:
             message = f"item {len(found)}: {len(item)} bytes, at most {ITEM_BYTES_MAX}"
             raise RequestRefused(413, "item_too_large", message)

@@ -84,6 +84,7 @@ class Guard:
         port: int,
         body_seconds: float = BODY_SECONDS,
         open_reads: bool = False,
+        takes_posts: Callable[[Scope], bool] = lambda scope: True,
         refused: Callable[[str], None] = lambda code: None,
     ) -> None:
         self._app = app
@@ -93,6 +94,7 @@ class Guard:
         self._origins = frozenset(b"http://" + host for host in self._hosts)
         self._body_seconds = body_seconds
         self._open_reads = open_reads
+        self._takes_posts = takes_posts
         self._large_bodies = trio.CapacityLimiter(LARGE_BODIES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,7 +165,8 @@ class Guard:
                 "needs the header Authorization: Bearer TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
-        if scope["method"] == "POST" and not _is_of(_values(headers, b"content-type"), rule.kinds):
+        is_wrong = not _is_of(_values(headers, b"content-type"), rule.kinds)
+        if is_wrong and scope["method"] == "POST" and self._takes_posts(scope):
             kinds = b" or ".join(rule.kinds).decode()
             return error_response(415, "not_json", f"POST needs the header Content-Type: {kinds}")
         return None

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from node.errors import RequestRefused
@@ -32,6 +32,7 @@ from node.rpc.schemas import (
     StateName,
     SubmitBody,
     SubmittedBody,
+    TaskIdText,
     WaitSeconds,
     errors,
     request_of,
@@ -95,6 +96,11 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         items = items_of(await request.body(), is_lines=kind == NDJSON)
         return JSONResponse({"results": await submit_all(market, items)})
 
+    @router.get("/tasks/batch", include_in_schema=False)
+    async def no_batch() -> None:
+        """Keep an address that only takes batches from being taken for a task."""
+        raise HTTPException(405)
+
     @router.get("/tasks", response_model=TaskPageView, responses=errors(400))
     async def tasks(
         mine: Flag = False,
@@ -120,7 +126,7 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         return JSONResponse(asdict(market.tasks(query)))
 
     @router.get("/tasks/{task_id}", response_model=TaskView, responses=errors(400, 404, 409, 429))
-    async def task(task_id: str, wait: WaitSeconds = 0) -> JSONResponse:
+    async def task(task_id: TaskIdText, wait: WaitSeconds = 0) -> JSONResponse:
         """Show all that is known of one task.
 
         With `wait` the answer comes once nothing more is to be expected of it (`settled`), or after
@@ -133,8 +139,10 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
         "/tasks/{task_id}/cancel",
         response_model=TaskView,
         responses=errors(404, 409, body=True),
+        # It may be empty, but not without the content type that no web page can send.
+        openapi_extra={"requestBody": {"required": True}},
     )
-    async def cancel(task_id: str, body: CancelBody | None = None) -> JSONResponse:
+    async def cancel(task_id: TaskIdText, body: CancelBody | None = None) -> JSONResponse:
         """Stop caring for an own task, then show it."""
         full_id = task_or_refuse(task_id).task_id
         await market.cancel(full_id)

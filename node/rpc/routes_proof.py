@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from node.certificate_views import CertificateView
 from node.proof_port import Prover
-from node.rpc.schemas import errors
+from node.rpc.schemas import TaskIdText, errors
 
 
 def add_proof_routes(router: APIRouter, prover: Prover) -> None:
@@ -16,7 +16,7 @@ def add_proof_routes(router: APIRouter, prover: Prover) -> None:
         response_model=CertificateView,
         responses=errors(400, 404, 409),
     )
-    async def certificate(task_id: str) -> Response:
+    async def certificate(task_id: TaskIdText) -> Response:
         """Give all that it takes to check what a task came to, without trusting this node."""
         raw = await prover.certificate(task_id)
         return Response(raw, media_type="application/json")

@@ -39,7 +39,22 @@ Flag = Annotated[bool, BeforeValidator(_bare_is_yes)]
 Limit = Annotated[int, Field(ge=1, le=TASKS_SHOWN_MAX)]
 RowLimit = Annotated[int, Field(ge=1, le=ROWS_SHOWN_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARS_MAX)]
-Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
+Cursor = Annotated[
+    str,
+    Field(
+        max_length=CURSOR_CHARS_MAX,
+        description="What the page before gave as `next`.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]{53}[AQgw]$"},
+    ),
+]
+# The node itself refuses what is none, with a message that shows it.
+TaskIdText = Annotated[
+    str,
+    Field(
+        description="A task id, or its first 8 digits or more.",
+        json_schema_extra={"pattern": "^[0-9a-fA-F]{8,64}$"},
+    ),
+]
 WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
 
 
@@ -48,11 +63,18 @@ class SubmitBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: Text
-    type: Text | None = None
-    seats: Annotated[int, Field(ge=-EXACT_INT_MAX, le=EXACT_INT_MAX)] | None = None
-    model: Text | None = None
-    request_id: Text | None = None
+    text: Annotated[Text, Field(description="The input, as its task type takes it.")]
+    type: Annotated[Text | None, Field(description="The task type; else the node's own.")] = None
+    seats: Annotated[
+        Annotated[int, Field(ge=-EXACT_INT_MAX, le=EXACT_INT_MAX)] | None,
+        Field(description="How many jurors, an odd number; else the node's own."),
+    ] = None
+    model: Annotated[
+        Text | None, Field(description="The digest of the model in hex; else the node's own.")
+    ] = None
+    request_id: Annotated[
+        Text | None, Field(description="The same id is the same task: 1 to 128 characters.")
+    ] = None
 
 
 def request_of(body: SubmitBody) -> SubmitRequest:

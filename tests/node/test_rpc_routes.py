@@ -268,6 +268,19 @@ async def test_routes__offer_nothing_else(method: str, path: str, status: int, c
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+async def test_routes__name_all_methods_of_an_address_where_one_is_not_allowed() -> None:
+    async with served(FakeMarket()) as client:
+        several = await client.delete("/tasks")
+        batch = await client.get("/tasks/batch")
+        one = [await client.post(path) for path in ("/status", "/tasks/0/certificate")]
+        nowhere = await client.post("/nowhere")
+
+    assert (several.status_code, several.headers["allow"]) == (405, "GET, POST")
+    assert (batch.status_code, batch.headers["allow"]) == (405, "POST")
+    assert [(answer.status_code, answer.headers["allow"]) for answer in one] == [(405, "GET")] * 2
+    assert nowhere.status_code == 404
+
+
 async def test_openapi__can_be_made() -> None:
     async with served(FakeMarket()) as client:
         schema: dict[str, Any] = (await client.get("/openapi.json")).json()
