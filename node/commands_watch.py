@@ -115,10 +115,16 @@ def _look_out(has_left: threading.Event) -> None:
     reader = select.poll()
     reader.register(descriptor, 0)  # whatever is asked for, a pipe whose other end is gone tells so
 
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Not SIGINT: a shell has what it starts in the background ignore that.
+    signal.signal(signal.SIGUSR1, leave)
+
     def look_out() -> None:
         while not any(what & (select.POLLERR | select.POLLNVAL) for _, what in reader.poll()):
             time.sleep(1)  # a terminal that hung up, which has a signal of its own
         has_left.set()
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     threading.Thread(target=look_out, daemon=True).start()

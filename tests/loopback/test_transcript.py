@@ -118,7 +118,7 @@ class Reader:
         """Close the terminal that watches."""
         if self._watching is not None:
             process = self._watching[1]
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(COMMAND_S)
 
     def _run(self, step: Step) -> None:

@@ -28,12 +28,20 @@ ROOT = Path(__file__).parents[2]
 HOSTILE = "\x1b[31mx\x9b2J\u202e\nfake"
 
 
+AT_A_TERMINAL = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background
+from node.cli import main
+sys.exit(main())
+"""
+
+
 @asynccontextmanager
 async def watching(home: Path, *args: str) -> AsyncIterator[trio.Process]:
     """Run the command as a process of its own, which no test leaves behind."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIMARKET_")}
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "node.cli", "watch", *args],
+        [sys.executable, "-c", AT_A_TERMINAL, "watch", *args],
         cwd=ROOT,
         env={**kept, "AIMARKET_HOME": str(home)},
         stdout=subprocess.PIPE,
