@@ -5,11 +5,11 @@ nothing heavy at all: no libp2p, no torch, no pydantic. Tables are drawn by Rich
 when one is drawn.
 """
 
-import importlib
 import sys
 
 import click
 
+from node.command_group import LazyCommands
 from node.commands import run_to_exit_code
 
 # In the order in which help shows them: where each command is.
@@ -30,7 +30,7 @@ COMMANDS = {
     "certificate": "node.commands_proof",
     "verify": "node.commands_proof",
     "log": "node.commands_log",
-    "open": "node.commands_more",
+    "open": "node.commands_more:open_",
     "config": "node.commands_config",
     "key": "node.commands_more",
     "demo": "node.demo",
@@ -38,30 +38,11 @@ COMMANDS = {
     "completion": "node.commands_more",
     "version": "node.commands_network",
 }
-_ATTRIBUTES = {"open": "open_"}
-
-
-class Commands(click.Group):
-    """The commands by name, each loaded when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order in which help shows them."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command; None if there is none of that name."""
-        del ctx
-        module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        attribute = _ATTRIBUTES.get(cmd_name, cmd_name)
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
 
 
 @click.command(
-    cls=Commands,
+    cls=LazyCommands,
+    places=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 69 no node, 75 not in time, 77 refused, "
     "130 Ctrl-C.",

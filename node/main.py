@@ -1,6 +1,5 @@
 """`aimarket-node`: runs one node in the foreground, or looks after one that stands still."""
 
-import importlib
 import logging
 import os
 import sys
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from node.command_group import LazyCommands
 from node.errors import OperatorError, StoreError, first_of
 from node.operate import Place, at_a_place, setting
 from protocol.errors import MarketError
@@ -33,22 +33,8 @@ COMMANDS = {
 }
 
 
-class Program(click.Group):
-    """The commands by name, each loaded when it is called; every failure is one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order in which help shows them."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command; None if there is none of that name."""
-        del ctx
-        module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return command
+class Program(LazyCommands):
+    """The program; every failure is one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for and turn what goes wrong into one line and an exit code."""
@@ -67,6 +53,7 @@ class Program(click.Group):
 
 @click.command(
     cls=Program,
+    places=COMMANDS,
     invoke_without_command=True,
     context_settings={"max_content_width": 100},
 )

@@ -18,7 +18,7 @@ from node.store.directory import JOURNAL_NAME, LOG_NAME
 from node.views_events import NodeEvent
 from protocol.params import PPM
 
-LAG_EVERY_S = 0.1  # a look costs some 50 µs, so a two-thousandth of a core
+LAG_EVERY_S = 0.1  # a guess: a look costs some 50 µs, so a two-thousandth of a core
 COUNT_EVERY_S = 0.05  # while there are tasks to count: some 5,000 a second
 LOOK_EVERY_S = 0.5  # after that, whether they must be counted anew; an outage takes a second
 RANKED_EVERY_S = 10.0  # ranking reads every pair of the log, and somebody may ask each second

@@ -18,7 +18,7 @@ from node.show import STATE_NAMES
 from protocol.ids import PublicKey, TaskId
 
 UNCOUNTED = "uncounted"  # the type of those that are still to be counted
-COUNTED_TOGETHER_MAX = 256  # some 3 ms
+COUNTED_TOGETHER_MAX = 256  # a guess: some 3 ms
 # Tasks whose beginning is remembered, ours and those of others apart; a guess, some 250 bytes each.
 BEGUN_MAX = 4_096
 FRESH_MS = 60_000  # what sync brings later than this may have been final long ago

@@ -13,7 +13,7 @@ TASKS_SHOWN = 50
 BATCH_TASKS_MAX = 1_000  # some ten seconds of a node at full speed
 EXACT_INT_MAX = 2**53  # beyond, JSON readers disagree; what a number may be the node says
 TASKS_SHOWN_MAX = 100  # of one page; measured: some 20 ms of the node's loop
-ROWS_SHOWN_MAX = 1_000  # of a leaderboard, or of peers; measured: some 40 ms
+ROWS_SHOWN_MAX = 1_000  # of a leaderboard, or of peers; a guess: some 40 ms
 NAME_CHARS_MAX = 512  # an address has up to 256 bytes, a nickname 64
 CURSOR_CHARS_MAX = 64
 
