@@ -73,6 +73,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench.machine
 	$(BIN)/python -m bench.cli
+	$(BIN)/python -m bench.rpc
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

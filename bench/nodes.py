@@ -36,6 +36,11 @@ class BenchNode:
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Send one request over a kept connection; return the status and the decoded answer."""
+        status, answer = self.read(path, method=method, body=body)
+        return status, json.loads(answer)
+
+    def read(self, path: str, *, method: str = "GET", body: object = None) -> tuple[int, bytes]:
+        """Do the same, and return the answer as it came."""
         if self._connection is None:
             told = json.loads((self.folder / "rpc.json").read_text())
             host, port = told["url"].removeprefix("http://").split(":")
@@ -46,7 +51,7 @@ class BenchNode:
         try:
             self._connection.request(method, path, body=data, headers=headers)
             response = self._connection.getresponse()
-            return response.status, json.loads(response.read())
+            return response.status, response.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()  # an idle connection may be gone; the next call opens one
             raise
@@ -72,9 +77,11 @@ class BenchNode:
 
 
 @contextmanager
-def network(root: Path, names: list[str]) -> Iterator[list[BenchNode]]:
+def network(
+    root: Path, names: list[str], *, genesis: str | None = None
+) -> Iterator[list[BenchNode]]:
     """Run echo nodes of a network of their own, each ready and counting all others as capable."""
-    genesis = os.urandom(16).hex()
+    genesis = genesis or os.urandom(16).hex()
     nodes: list[BenchNode] = []
     try:
         for name in names:
