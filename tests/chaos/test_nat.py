@@ -1,0 +1,75 @@
+"""Two nodes behind two routers, and a third that everybody reaches."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos.bed import PORT, Bed, bed
+from tests.chaos.conftest import Tell
+from tests.chaos.nat import Home
+from tests.loopback.nodes import RealNode, until, wait_equal, wait_final
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.usefixtures("wired"),
+    pytest.mark.timeout(180),
+]
+
+FINAL_WITHIN_S = 60.0
+
+
+@pytest.fixture
+def town(wired: None, tmp_path: Path, rng: Random) -> Iterator[Bed]:
+    with bed(tmp_path, rng) as made:
+        yield made
+
+
+def peers_of(node: RealNode) -> dict[str, str]:
+    """Return the address of each connected peer by its peer id."""
+    return {one["peer_id"]: one["address"] for one in node.ask("/peers") if one["connected"]}
+
+
+def submit_until_served_by(server: RealNode, asker: RealNode) -> int:
+    """Submit tasks, one after the other, until one node answered for another; return how many."""
+    asked = 0
+
+    def is_served() -> bool:
+        nonlocal asked
+        asked += 1
+        task_id = asker.submit(f"{asker.name} asks, {asked}", seats=1)
+        wait_final(asker, [task_id], within_s=FINAL_WITHIN_S)
+        jurors = asker.ask(f"/tasks/{task_id}")["jurors"]
+        return any(juror["worker_id"] == server.name for juror in jurors)
+
+    until(is_served, within_s=FINAL_WITHIN_S, what=f"{server.name} serves {asker.name}")
+    return asked
+
+
+def test_public_third__two_homes_serve_each_other_and_never_connect(town: Bed, tell: Tell) -> None:
+    carol = town.node("carol")
+    homes = [Home(town, name) for name in ("alice", "bob")]
+    alice, bob = (home.node for home in homes)
+
+    town.gather([carol, alice, bob])
+    begun_s = time.monotonic()
+    asked = submit_until_served_by(bob, alice) + submit_until_served_by(alice, bob)
+    served_s = time.monotonic() - begun_s
+    wait_equal([carol, alice, bob], within_s=FINAL_WITHIN_S)
+
+    public = carol.status()["peer_id"]
+    tell(f"{asked} tasks final in {served_s:.1f} s; carol sees {sorted(peers_of(carol).values())}")
+    assert [set(peers_of(node)) for node in (alice, bob)] == [{public}, {public}]
+
+
+def test_home__lets_nobody_in_who_was_not_asked(town: Bed) -> None:
+    stranger = town.node("carol")
+    home = Home(town, "alice")
+
+    with stranger.reach(), pytest.raises(TimeoutError):
+        socket.create_connection((home.router.host, PORT), timeout=0.5)
+
+    assert home.refused() > 0
