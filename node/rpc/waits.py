@@ -1,4 +1,4 @@
-"""Waiting for a task until it is settled, woken by what happens and never by a clock alone."""
+"""Waiting for a task until it is settled, woken by what happens, and now and then by a clock."""
 
 import trio
 
@@ -8,6 +8,7 @@ from node.ports import Market
 from node.views import TaskView
 
 WAIT_SECONDS_MAX = 60
+LOOK_SECONDS = 1.0  # a split task is given up when a deadline has passed, of which nothing tells
 WAITS_MAX = 12  # with the event streams these leave some connections for everything else
 
 
@@ -42,10 +43,13 @@ class Waits:
         """Wait until a task is settled, or the node stops."""
         chain = {bytes.fromhex(one.task_id) for one in task.attempts}
         place = self._feed.newest
-        while await self._feed.wait(place):
+        while True:
+            with trio.move_on_after(LOOK_SECONDS) as look:
+                if not await self._feed.wait(place):
+                    return
             found = self._feed.after(place)
             place += found.missed + len(found.events)
-            touched = bool(found.missed)
+            touched = bool(found.missed) or look.cancelled_caught
             for _, news in found.events:
                 if news.parent in chain:
                     chain.add(news.task_id)

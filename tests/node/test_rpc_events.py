@@ -19,7 +19,7 @@ from node.feed import Feed, News
 from node.news import Reporter
 from node.rpc.routes_events import STREAMS_MAX, place_after
 from node.rpc.server import serve_rpc
-from node.rpc.waits import WAITS_MAX
+from node.rpc.waits import LOOK_SECONDS, WAITS_MAX, Waits
 from node.views_events import GapEvent
 from tests.fakes_market import FakeMarket, a_reporter, a_task, decided, services
 
@@ -286,6 +286,24 @@ async def test_wait__is_woken_by_the_verdict_of_a_retry() -> None:
                 reporter.feed.add([News("verdict", b"\x33" * 32)])
 
     assert answers[0].json()["chain_state"] == "final"
+
+
+async def test_wait__notices_what_no_event_tells(autojump_clock: trio.testing.MockClock) -> None:
+    """A split task is given up when a deadline passes: then nobody waits longer for it."""
+    market = FakeMarket()
+    market.known[ID] = a_task(ID)
+    waits = Waits(market, a_reporter().feed)
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await trio.sleep(5)
+            market.known[ID] = replace(a_task(ID), state="split", settled=True)
+
+        nursery.start_soon(give_up)
+        found = await waits.until_settled(market.known[ID], 60)
+
+    assert found.settled
+    assert trio.current_time() < 5 + 2 * LOOK_SECONDS
 
 
 async def test_wait__answers_how_it_is_when_the_time_is_over() -> None:
