@@ -22,6 +22,7 @@ COMMANDS = {
     "leaderboard": "node.commands_network",
     "peers": "node.commands_network",
     "status": "node.commands_network",
+    "network": "node.commands_private",
     "sync": "node.commands_sync",
     "health": "node.commands_network",
     "explain": "node.commands_explain",

@@ -38,6 +38,20 @@ def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
     The command is called with `client` and `as_json` in their stead.
     """
 
+    @node_finder
+    @functools.wraps(command)
+    def wrapped(*args: Any, find_client: Callable[[], Client], **rest: Any) -> Any:
+        return command(*args, client=find_client(), **rest)
+
+    return wrapped
+
+
+def node_finder(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that may need no node the same options as `node_command`.
+
+    The command is called with `find_client`, which looks for the node when it is called.
+    """
+
     @click.option("--id", "node_id", metavar="NAME", help="The node, by its name on this machine.")
     @click.option("--rpc", "url", metavar="URL", help="The node, by its RPC address.")
     @click.option("--token-file", metavar="FILE", help="Where its secret is, with --rpc.")
@@ -63,7 +77,7 @@ def node_command(command: Callable[..., Any]) -> Callable[..., Any]:
             warn=lambda line: tell(f"warning: {line}"),
             configured=read_configured(config_file),
         )
-        return command(*args, client=Client(find(), find=find), **rest)
+        return command(*args, find_client=lambda: Client(find(), find=find), **rest)
 
     return wrapped
 

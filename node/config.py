@@ -43,7 +43,7 @@ class Config:
         key_file: Where its key is; None for the directory.
         passphrase_file: Where the passphrase of its key is; None to ask, if it has one.
         network: Which network it belongs to.
-        bootstrap: Full multiaddrs to dial first.
+        bootstrap: Full multiaddrs to dial first, those of the network's file last.
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
         rpc_port: Where the local user is served; None for the default, which may give way.
@@ -97,7 +97,7 @@ def make_config(
         key_file=place.key_file,
         passphrase_file=place.passphrase_file,
         network=place.network,
-        bootstrap=check_bootstrap(bootstrap),
+        bootstrap=tuple(dict.fromkeys((*check_bootstrap(bootstrap), *place.bootstrap))),
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
         rpc_port=check_rpc_port(rpc_port),

@@ -141,13 +141,13 @@ def check_config(file: ConfigFile, keys: Mapping[str, Key]) -> None:
     tables = {name: plain.pop(name, {}) for name in (CLIENT_TABLE, NODES_TABLE)}
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise _wrong(file, (name,), table, "a table")
+            raise wrong_value(file, (name,), table, "a table")
     _check_table(file, (), plain, keys, more=(CLIENT_TABLE, NODES_TABLE))
     _check_table(file, (CLIENT_TABLE,), tables[CLIENT_TABLE], CLIENT_KEYS)
     own = {name: key for name, key in keys.items() if name not in SHARED_KEYS}
     for node_id, table in tables[NODES_TABLE].items():
         if not isinstance(table, dict):
-            raise _wrong(file, (NODES_TABLE, node_id), table, "a table")
+            raise wrong_value(file, (NODES_TABLE, node_id), table, "a table")
         _check_table(file, (NODES_TABLE, node_id), table, own)
 
 
@@ -178,7 +178,7 @@ def client_values_of(file: ConfigFile) -> dict[str, Any]:
     shared = {name: file.document[name] for name in SHARED_KEYS if name in file.document}
     own = file.document.get(CLIENT_TABLE, {})
     if not isinstance(own, dict):
-        raise _wrong(file, (CLIENT_TABLE,), own, "a table")
+        raise wrong_value(file, (CLIENT_TABLE,), own, "a table")
     _check_table(file, (), shared, SHARED_KEYS)
     _check_table(file, (CLIENT_TABLE,), own, CLIENT_KEYS)
     keys = SHARED_KEYS | CLIENT_KEYS
@@ -197,13 +197,14 @@ def _check_table(
 ) -> None:
     for name, value in table.items():
         if name not in keys:
-            raise UsageError(f"{file.where((*place, name))}: {_unknown(name, [*keys, *more])}")
+            raise UsageError(f"{file.where((*place, name))}: {unknown_key(name, [*keys, *more])}")
         need = _need(keys[name], value)
         if need:
-            raise _wrong(file, (*place, name), value, need)
+            raise wrong_value(file, (*place, name), value, need)
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def unknown_key(name: str, known: list[str]) -> str:
+    """Say that a key has no place here, and which one may have been meant."""
     from difflib import get_close_matches
 
     near = get_close_matches(name.replace("-", "_").lower(), known, n=1)
@@ -211,7 +212,8 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name[:VALUE_SHOWN_MAX]!r} is no key that can stand here; {hint}"
 
 
-def _wrong(file: ConfigFile, place: Path_, value: object, need: str) -> UsageError:
+def wrong_value(file: ConfigFile, place: Path_, value: object, need: str) -> UsageError:
+    """Return the error of a value, with the line where it stands and what it should have been."""
     shown = repr(value)
     shown = shown if len(shown) <= VALUE_SHOWN_MAX else f"{shown[:VALUE_SHOWN_MAX]}…"
     return UsageError(f"{file.where(place)}: {'.'.join(place)} = {shown}: need {need}")

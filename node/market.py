@@ -28,9 +28,16 @@ from node.listing import list_tasks
 from node.loop import Loop
 from node.names import alias_of, peer_id_of, worker_view
 from node.ports import Log, Net, Peer, SubmitRequest, TaskQuery
-from node.show import STATE_NAMES, capability_text, standing_view, standing_views, task_view
+from node.show import (
+    STATE_NAMES,
+    capability_text,
+    network_view,
+    standing_view,
+    standing_views,
+    task_view,
+)
 from node.sync import Sync
-from node.views import LeaderboardView, PeerView, StatusView, TaskPageView, TaskView
+from node.views import LeaderboardView, NetworkView, PeerView, StatusView, TaskPageView, TaskView
 from node.views_events import NodeEvent
 from protocol.errors import ProtocolError
 from protocol.ids import PeerId, PublicKey
@@ -201,6 +208,10 @@ class NodeMarket:
             counters={**doors.counters(), "records_fetched": doors.sync.fetched},
             uptime_s=int(trio.current_time() - self._started_s),
         )
+
+    def network(self) -> NetworkView:
+        """Return what the nodes of our network share."""
+        return network_view(self._doors.network)
 
     def standings(self) -> tuple[Standing, ...]:
         """Rank everyone, anew only when something changed."""

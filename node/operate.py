@@ -3,12 +3,13 @@
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.errors import UsageError
 from node.operate_config import (
     check_loaded,
     lay_over_config,
@@ -33,6 +34,8 @@ class Place:
         key_file: Where its key is; None for the directory.
         passphrase_file: Where the passphrase of its key is; None to ask, if it has one.
         network: Which network it belongs to.
+        network_file: The file that says so; None if there is none.
+        bootstrap: The addresses in that file.
     """
 
     node_id: str
@@ -40,6 +43,8 @@ class Place:
     key_file: Path | None
     passphrase_file: Path | None
     network: "Network"
+    network_file: Path | None = None
+    bootstrap: tuple[str, ...] = ()
 
 
 def setting(name: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
@@ -82,13 +87,24 @@ _OPTIONS = (
         help="File with the passphrase of the key.  [default: it is asked for]",
     ),
     setting(
+        "--network",
+        "network_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File of a private network, as `aimarket network new` makes it.  "
+        "[default: the public network]",
+    ),
+    setting(
         "--network-genesis",
         metavar="HEX",
         help="32 hex digits that set a network apart.  [default: the public network]",
     ),
     setting("--network-name", help="Name of that network.  [default: private]"),
 )
-NAMES = ("node_id", "home", "key_file", "passphrase_file", "network_genesis", "network_name")
+NAMES = (
+    *("node_id", "home", "key_file", "passphrase_file"),
+    *("network_file", "network_genesis", "network_name"),
+)
 
 
 def at_a_place(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,6 +135,7 @@ def place_of(
     home: Path | None,
     key_file: Path | None,
     passphrase_file: Path | None,
+    network_file: Path | None,
     network_genesis: str | None,
     network_name: str | None,
 ) -> Place:
@@ -128,9 +145,25 @@ def place_of(
         UsageError: There can be no such node.
     """
     from node.config import check_key_file, check_node_id, make_network
+    from node.network_file import load_network
     from node.rpc.endpoint import state_root
 
     name = check_node_id(DEFAULT_ID if node_id is None else node_id)
-    network = make_network(name=network_name, genesis=network_genesis)
     root = home if home is not None else state_root(os.environ)
-    return Place(name, root / name, check_key_file(key_file), passphrase_file, network)
+    place = Place(
+        node_id=name,
+        directory=root / name,
+        key_file=check_key_file(key_file),
+        passphrase_file=passphrase_file,
+        network=make_network(name=network_name, genesis=network_genesis),
+    )
+    if network_file is None:
+        return place
+    for option, value in (
+        ("--network-genesis", network_genesis),
+        ("--network-name", network_name),
+    ):
+        if value is not None:
+            raise UsageError(f"{option} {value}: not together with --network {network_file}")
+    read = load_network(network_file)
+    return replace(place, network=read.network, network_file=network_file, bootstrap=read.bootstrap)

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from consensus.rows import Changes, Rows
-from node.views import LeaderboardView, PeerView, StatusView, TaskPageView, TaskView
+from node.views import LeaderboardView, NetworkView, PeerView, StatusView, TaskPageView, TaskView
 from protocol.ids import PeerId, PublicKey
 from protocol.statements import Capability, Result
 
@@ -224,4 +224,8 @@ class Market(Protocol):
 
     def status(self) -> StatusView:
         """Return how this node is."""
+        ...
+
+    def network(self) -> NetworkView:
+        """Return what the nodes of its network share."""
         ...

@@ -10,13 +10,14 @@ from node.names import alias_of, peer_id_of, worker_view
 from node.views import (
     AnswerView,
     AttemptView,
+    NetworkView,
     StandingView,
     TaskState,
     TaskView,
     WorkerView,
 )
 from protocol.ids import PublicKey, TaskId
-from protocol.params import PPM
+from protocol.params import PPM, PUBLIC_GENESIS, Network, NetworkParams
 from protocol.statements import Answer, AnswerKind, Capability
 
 COMMITS_SHOWN_MAX = 100
@@ -27,6 +28,22 @@ STATE_NAMES: dict[State, TaskState] = {
     State.SPLIT: "split",
     State.VOID: "void",
 }
+
+
+def network_view(network: Network) -> NetworkView:
+    """Show what the nodes of a network share."""
+    params = network.params
+    apart = ("genesis", "name", "members")
+    return NetworkView(
+        network_id=network.network_id.hex(),
+        name=params.name,
+        genesis=params.genesis.hex(),
+        public=params.genesis == PUBLIC_GENESIS,
+        limits={
+            name: getattr(params, name) for name in NetworkParams.__slots__ if name not in apart
+        },
+        members=tuple(map(peer_id_of, params.members)),
+    )
 
 
 def answer_text(value: bytes) -> str:

@@ -254,6 +254,27 @@ class SyncView:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkView:
+    """What the nodes of one network share.
+
+    Attributes:
+        network_id: 32 hex digits, the digest of all the rest.
+        name: For people.
+        genesis: 32 hex digits.
+        public: Whether it is the one network that everybody knows beforehand.
+        limits: Every number, by name.
+        members: Peer ids of those who may write; empty means anyone.
+    """
+
+    network_id: str
+    name: str
+    genesis: str
+    public: bool
+    limits: dict[str, int]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """How this node is.
 

@@ -15,10 +15,12 @@ from node.news import Reporter
 from node.ports import SubmitRequest, TaskQuery
 from node.proof_port import Prover
 from node.services import Services
+from node.show import network_view
 from node.views import (
     AnswerView,
     AttemptView,
     LeaderboardView,
+    NetworkView,
     PeerView,
     StandingView,
     StatusView,
@@ -30,6 +32,7 @@ from node.views import (
 )
 from node.views_events import NodeEvent
 from protocol.ids import PublicKey
+from tests.builders import NETWORK
 from tests.certificates import TASK_ID, a_certificate
 from tests.fakes import MemoryRows
 from tests.fakes_explain import FakeDiffer, FakeExplainer
@@ -260,6 +263,9 @@ class FakeMarket:
         """Return the status."""
         self._fail_if_told()
         return self.shown
+
+    def network(self) -> NetworkView:
+        return network_view(NETWORK)
 
     def _fail_if_told(self) -> None:
         if self.failure is not None:

@@ -134,6 +134,10 @@ class Calls(ABC, Generic[Answer_co]):
         """Give how the node is."""
         return self._call(Call("GET", "/status"))
 
+    def network(self) -> Answer_co:
+        """Give the network the node is of: its id, name, genesis, limits and members."""
+        return self._call(Call("GET", "/network"))
+
     def health(self) -> Answer_co:
         """Give `{"ok": true}` if the node serves; needs no token."""
         return self._call(Call("GET", "/health"))

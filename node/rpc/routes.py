@@ -39,7 +39,7 @@ from node.rpc.schemas import (
 )
 from node.rpc.waits import Waits
 from node.services import Services
-from node.views import PeerView, StandingView, StatusView, TaskPageView, TaskView
+from node.views import NetworkView, PeerView, StandingView, StatusView, TaskPageView, TaskView
 
 
 def build_router(
@@ -167,6 +167,11 @@ def _add_node_routes(router: APIRouter, market: Market) -> None:
     async def status() -> JSONResponse:
         """Show how this node is."""
         return JSONResponse(asdict(market.status()))
+
+    @router.get("/network", response_model=NetworkView)
+    async def network() -> JSONResponse:
+        """Show the network this node is of: what all its nodes share."""
+        return JSONResponse(asdict(market.network()))
 
     @router.get("/peers", response_model=list[PeerView], responses=errors(400))
     async def peers(limit: RowLimit = ROWS_SHOWN_MAX) -> JSONResponse:

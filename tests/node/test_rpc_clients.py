@@ -120,6 +120,7 @@ async def test_clients__ask_every_route(make: Make) -> None:
         assert (await client.ask("worker", "bo"))["worker_id"] == "bo"
         assert (await client.ask("diff", "bo"))["verdict"] == "equal"
         assert (await client.ask("status"))["ready"]
+        assert (await client.ask("network"))["name"] == "test"
         assert await client.ask("ready") == {"ready": True}
         assert "/tasks/batch" in (await client.ask("openapi"))["paths"]
         assert await client.ask("health") == {"ok": True}
