@@ -11,6 +11,7 @@ from protocol.ids import PeerId
 TEXT_BYTES_MAX = 256  # as in a Presence statement
 FIRST_PARTS = ("ip4", "ip6", "dns", "dns4", "dns6")
 PORT_MAX = 65_535
+CIRCUIT = "/p2p-circuit"
 HINT = "add /p2p/PEER_ID: the other node prints its full address"
 ED25519_ID_PREFIX = bytes.fromhex("002408011220")  # identity multihash of a 32-byte Ed25519 key
 ED25519_ID_BYTES = len(ED25519_ID_PREFIX) + 32
@@ -30,16 +31,20 @@ class PeerAddress:
         peer_id: The identity at its end.
         host: An IP address or a name.
         port: The TCP port.
+        relay: The full address of the relay before it, whose host and port these are; or empty.
     """
 
     text: str
     peer_id: PeerId
     host: str
     port: int
+    relay: str = ""
 
 
 def parse_address(text: str) -> PeerAddress:
     """Read one full multiaddr, such as `/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...`.
+
+    Behind a relay it is the address of the relay, `/p2p-circuit` and `/p2p/PEER_ID`.
 
     Raises:
         BadAddress: It is not one, lacks its peer id, or cannot be dialled.
@@ -49,6 +54,9 @@ def parse_address(text: str) -> PeerAddress:
         raise BadAddress(f"bad address {shown}: longer than {TEXT_BYTES_MAX} bytes")
     if not text.startswith("/"):
         raise BadAddress(f"bad address {shown}: {_advice(text)}")
+    before, circuit, behind = text.partition(CIRCUIT)
+    if circuit:
+        return _behind(before, behind, shown)
     try:
         address = Multiaddr(text)
         names = [part.name for part in address.protocols()]
@@ -67,6 +75,28 @@ def parse_address(text: str) -> PeerAddress:
     if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
         raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
     return PeerAddress(str(address), PeerId(values["p2p"]), host, port)
+
+
+def _behind(before: str, rest: str, shown: str) -> PeerAddress:
+    """Return the address of a peer behind a relay, from what stands on both sides of CIRCUIT."""
+    try:
+        relay = parse_address(before)
+    except BadAddress as error:
+        raise BadAddress(f"bad address {shown}: its relay: {error}") from error
+    try:
+        address = Multiaddr(rest)
+        names = [part.name for part in address.protocols()]
+    except Exception as error:  # the multiaddr package raises what its codecs raise
+        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+    if names != ["p2p"]:
+        raise BadAddress(f"bad address {shown}: after {CIRCUIT} comes /p2p/PEER_ID alone")
+    if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
+        raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
+    peer_id = PeerId(str(address.value_for_protocol("p2p")))
+    if peer_id == relay.peer_id:
+        raise BadAddress(f"bad address {shown}: the relay is the peer itself")
+    text = f"{relay.text}{CIRCUIT}{address}"
+    return PeerAddress(text, peer_id, relay.host, relay.port, relay.text)
 
 
 def _advice(text: str) -> str:

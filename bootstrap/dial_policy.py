@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from bootstrap.addresses import CIRCUIT
 from bootstrap.peer_book import Place
 from protocol.ids import PeerId
 
@@ -67,8 +68,8 @@ def choose(
 ) -> list[Place]:
     """Return the places to dial now, best first, one for each peer that is not connected.
 
-    Prefers the fewest failures, then what worked last, then what the operator named, then what was
-    heard of last. None once enough peers were dialled and every configured one is connected.
+    Prefers the fewest failures, then what needs no relay, then what worked last, then what the
+    operator named, then what was heard of last. None once enough peers were dialled and every configured one is connected.
     """
     best: dict[PeerId, Place] = {}
     is_enough = outbound_count >= OUTBOUND_TARGET
@@ -98,9 +99,10 @@ def next_due_ms(
     return min(dues, default=None)
 
 
-def _rank(place: Place, trial: Trial) -> tuple[int, int, bool, int, str]:
+def _rank(place: Place, trial: Trial) -> tuple[int, bool, int, bool, int, str]:
     return (
         trial.failures,
+        CIRCUIT in place.address,
         -place.worked_ms,
         not place.is_configured,
         -place.learned_ms,

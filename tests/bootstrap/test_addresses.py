@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bootstrap.addresses import BadAddress, parse_address
 
 PEER = "12D3KooWRdFFg3yTbTsDq5Z1yCvCWbqznEFro9jeVivo7rkayJ4D"
+RELAY = "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWGSrXQQXYp31AUbZ64eJMb3hGywN4dmzpaZW3rWW22EfF"
 RSA_PEER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
 
 
@@ -20,6 +21,15 @@ def test_parse_address__reads_what_a_node_prints(start: str) -> None:
 
     assert (parsed.text, parsed.peer_id, parsed.port) == (text, PEER, 4001)
     assert parsed.host == start.split("/")[2]
+
+
+def test_parse_address__reads_who_is_behind_a_relay() -> None:
+    text = f"{RELAY}/p2p-circuit/p2p/{PEER}"
+
+    parsed = parse_address(text)
+
+    assert (parsed.text, parsed.peer_id, parsed.relay) == (text, PEER, RELAY)
+    assert (parsed.host, parsed.port) == ("192.0.2.7", 4001)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +51,12 @@ def test_parse_address__reads_what_a_node_prints(start: str) -> None:
         (f"/ip4/192.0.2.300/tcp/4001/p2p/{PEER}", "not a multiaddr"),
         ("/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW", "not a multiaddr"),
         (f"/ip4/192.0.2.7/tcp/4001/p2p/{RSA_PEER}", "names no Ed25519 key"),
+        (f"/ip4/192.0.2.7/tcp/4001/p2p-circuit/p2p/{PEER}", "add /p2p/PEER_ID"),
+        (f"{RELAY}/p2p-circuit", "after /p2p-circuit comes /p2p/PEER_ID alone"),
+        (f"{RELAY}/p2p-circuit/p2p/{RSA_PEER}", "names no Ed25519 key"),
+        (f"{RELAY}/p2p-circuit/ip4/10.0.0.1/tcp/1/p2p/{PEER}", "PEER_ID alone"),
+        (f"{RELAY}/p2p-circuit/p2p/{PEER}/p2p-circuit/p2p/{PEER}", "PEER_ID alone"),
+        (f"{RELAY}/p2p-circuit{RELAY[RELAY.index('/p2p/') :]}", "the relay is the peer itself"),
         (f"/dns4/{'a' * 300}/tcp/4001/p2p/{PEER}", "longer than 256 bytes"),
     ],
 )

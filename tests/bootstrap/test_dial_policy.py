@@ -101,6 +101,20 @@ def test_choose__stops_at_enough_outbound_except_for_what_is_configured() -> Non
     assert chosen == [configured]
 
 
+def test_choose__goes_through_a_relay_only_where_no_direct_address_works() -> None:
+    direct = Place(address(1), peer(1), 0, 1)
+    circuit = Place(f"{address(2)}/p2p-circuit/p2p/{peer(1)}", peer(1), 9, 1)
+
+    def chosen(**trials: Trial) -> list[Place]:
+        by_address = {direct.address: trials.get("direct", Trial())}
+        return choose(
+            [circuit, direct], trials=by_address, connected=(), outbound_count=0, now_ms=50
+        )
+
+    assert chosen() == [direct]
+    assert chosen(direct=Trial(1, due_ms=100)) == [circuit]
+
+
 def test_choose__tries_another_address_of_a_peer_while_one_is_not_due() -> None:
     one = Place(address(1, 4001), peer(1), 5, 1)
     other = Place(address(1, 4002), peer(1), 0, 1)
