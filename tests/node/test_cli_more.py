@@ -84,7 +84,7 @@ def test_commands__are_all_there_and_take_json() -> None:
         assert command is not None
         assert (command.name, bool(command.help)) == (name, True)
         flags = {flag for option in command.params for flag in option.opts}
-        assert "--json" in flags or name in ("completion", "config", "key", "log")
+        assert "--json" in flags or name in ("completion", "config", "key", "log", "network")
 
 
 async def test_status__imports_nothing_that_is_slow(home: Path) -> None:

@@ -139,5 +139,5 @@ def test_place_of__takes_one_way_to_name_a_network(tmp_path: Path) -> None:
         UsageError, match=f"^--network-genesis .*: not together with --network {file}"
     ):
         place(file, genesis="07" * 16)
-    with pytest.raises(UsageError, match="^--network-name"):
+    with pytest.raises(UsageError, match=r"^--network-name"):
         place(file, name="club")

