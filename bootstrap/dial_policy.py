@@ -69,7 +69,8 @@ def choose(
     """Return the places to dial now, best first, one for each peer that is not connected.
 
     Prefers the fewest failures, then what needs no relay, then what worked last, then what the
-    operator named, then what was heard of last. None once enough peers were dialled and every configured one is connected.
+    operator named, then what was heard of last. None once enough peers were dialled and every
+    configured one is connected.
     """
     best: dict[PeerId, Place] = {}
     is_enough = outbound_count >= OUTBOUND_TARGET
