@@ -74,6 +74,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.machine
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.rpc
+	$(BIN)/python -m bench.gossip
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
