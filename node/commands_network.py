@@ -54,11 +54,15 @@ def status(client: Client, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--ready", "is_ready_asked", is_flag=True, help="Ask if it can take part in full.")
 @node_command
-def health(client: Client, as_json: bool) -> None:
-    """Exit 0 if the node serves, 69 if it cannot be reached."""
-    answer = client.health()
-    print_json(answer) if as_json else click.echo("ok")
+def health(is_ready_asked: bool, client: Client, as_json: bool) -> None:
+    """Exit 0 if the node serves, 69 if it cannot be reached.
+
+    With --ready, exit 75 if it serves and still waits: for its model, for a peer, for its disk.
+    """
+    answer = client.ready() if is_ready_asked else client.health()
+    print_json(answer) if as_json else click.echo("ready" if is_ready_asked else "ok")
 
 
 @click.command()

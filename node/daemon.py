@@ -38,10 +38,12 @@ from node.net.sockets import check_free, read_multiaddr
 from node.news import Reporter
 from node.ports import Net
 from node.prover import NodeProver
+from node.readiness import take_readiness
 from node.recovery import Recovery
 from node.rpc.offer import offer_rpc
 from node.rpc.token import FILE_NAME, remove_rpc_file
 from node.services import Services
+from node.stopping import end_by_force
 from node.store.halted import advice, end_adoption, is_adopting, note_halt, refuse_halted
 from node.store.open import Store, open_store
 from node.sync import Sync
@@ -110,6 +112,7 @@ class _Node:
         self._say = say
         self._joining = ""
         self._capable = trio.Event()
+        self._readiness = take_readiness(os.environ)
         network = config.network
         self._topics = topics_of(network.network_id)
         recovery = Recovery(
@@ -251,10 +254,13 @@ class _Node:
                     token_file=self._config.directory / FILE_NAME,
                 ):
                     self._say(line)
+                nursery.start_soon(self._readiness.stay_alive)
+                self._readiness.serving(f"{self._config.node_id} serves at {rpc.url}")
                 try:
                     async for _ in signals:
                         break
-                    nursery.start_soon(_force_on_signal, signals)
+                    nursery.start_soon(end_by_force, signals)
+                    self._readiness.stopping()
                     logger.info("stopping")
                     self._reporter.feed.close()
                     with trio.move_on_after(GOODBYE_S):
@@ -340,9 +346,3 @@ class _Node:
         if is_full:
             logger.warning("behind: 90 % of the disk limit is used; nothing foreign is stored")
         await self._loop.tell(Room(is_full))
-
-
-async def _force_on_signal(signals: "trio.abc.ReceiveChannel[int]") -> None:
-    async for _ in signals:
-        logger.error("stopped by force; what was published is on disk all the same")
-        os._exit(3)

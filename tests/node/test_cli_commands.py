@@ -152,6 +152,7 @@ async def test_submit__exits_1_if_the_jury_is_split(home: Path) -> None:
         (["peers"], 0, "carole~"),
         (["status"], 0, "sentiment: 2"),
         (["health"], 0, "ok"),
+        (["health", "--ready"], 0, "ready"),
         (["version"], 0, "aimarket "),
         (["submit"], 2, "nothing to submit"),
         (["nothing"], 2, "No such command"),
