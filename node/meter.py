@@ -171,6 +171,8 @@ class NodeMeter:
         longest = measured.longest_step.read(now_s), measured.longest_lag.read(now_s)
         yield one("aimarket_step_peak_seconds", "gauge", f"The longest step {of_late}", longest[0])
         yield one("aimarket_loop_lag_peak_seconds", "gauge", f"The most lag {of_late}", longest[1])
+        living = trio.lowlevel.current_statistics().tasks_living
+        yield one("aimarket_loop_tasks", "gauge", "Tasks of the event loop.", living)
 
     def _disk_families(self, on_disk: "tuple[int, int, int] | None") -> Iterator[Family]:
         limit = [] if self._disk_limit_bytes is None else [Sample({}, self._disk_limit_bytes)]
