@@ -11,6 +11,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.tools.anyio_service import background_trio_service
 
+from bootstrap.addresses import CIRCUIT
 from node.errors import PeerFailed, StartError
 from node.net.counters import Counters
 from node.net.dialer import Dialer
@@ -20,6 +21,7 @@ from node.net.identity import public_key_of, read_peer_id
 from node.net.intake import Intake
 from node.net.limits import NetLimits
 from node.net.mesh import MeshRouter
+from node.net.nat import Nat
 from node.net.patches import join_logging, patch_libp2p
 from node.net.penalties import Penalties
 from node.net.roster import Roster
@@ -49,6 +51,7 @@ class NetHost:
         answerers: Who serves requests, by stream protocol.
         watcher: Told when a peer is connected and follows all our topics, and when it left.
         limits: Every bound.
+        is_relay: Whether we carry the connections of nodes that nobody can dial.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class NetHost:
         answerers: Mapping[str, Answerer],
         watcher: PeerWatcher,
         limits: NetLimits | None = None,
+        is_relay: bool = False,
     ) -> None:
         limits = limits if limits is not None else NetLimits()
         join_logging()
@@ -102,6 +106,16 @@ class NetHost:
             own_id=self._host.get_id(),
             is_banned=self._is_banned,
             limits=limits,
+            counters=self._counters,
+        )
+        self._nat = Nat(
+            host=self._host,
+            dial_relay=self._dialer.dial,
+            is_welcome=self._is_welcome,
+            is_member=self._pubsub.follows_all,
+            is_announced=bool(announce),
+            is_relay=is_relay,
+            handshake_s=limits.handshake_s,
             counters=self._counters,
         )
         self._asker = Asker(host=self._host, limits=limits, counters=self._counters)
@@ -163,6 +177,7 @@ class NetHost:
                 self._swarm.register_notifee(self._roster.notifee(self._connected))
                 nursery.start_soon(self._intake.run)
                 nursery.start_soon(self._watchdog.run)
+                nursery.start_soon(self._nat.run)
                 task_status.started()
                 await self._stop.wait()
                 self._tasks = None
@@ -175,8 +190,8 @@ class NetHost:
         return PeerId(str(self._host.get_id()))
 
     def addresses(self) -> tuple[str, ...]:
-        """Return the full multiaddrs (with `/p2p/`) others can dial."""
-        return tuple(str(address) for address in self._host.get_addrs())
+        """Return the full multiaddrs (with `/p2p/`) others can dial, through relays first."""
+        return (*self._nat.addresses(), *map(str, self._host.get_addrs()))
 
     def peers(self) -> tuple[Peer, ...]:
         """Return the connected peers, ordered by peer id."""
@@ -222,7 +237,16 @@ class NetHost:
         Raises:
             DialFailed: No authenticated connection came about in time.
         """
-        return PeerId(str(await self._dialer.dial(address)))
+        dialer = self._nat if CIRCUIT in address else self._dialer
+        return PeerId(str(await dialer.dial(address)))
+
+    async def meet(self, address: str) -> PeerId:
+        """Connect to whoever answers at a multiaddr without a peer id, and return who that is.
+
+        Raises:
+            DialFailed: No authenticated connection came about in time.
+        """
+        return PeerId(str(await self._dialer.meet(address)))
 
     async def ask(self, peer_id: PeerId, protocol: str, request: bytes) -> bytes:
         """Send one request to a connected peer over a stream of its own.

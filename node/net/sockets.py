@@ -10,6 +10,7 @@ from libp2p.utils.address_validation import expand_wildcard_address
 from multiaddr import Multiaddr
 
 from node.errors import StartError
+from node.net.circuit import CircuitEnd
 
 # From a swarm connection down to the TCP stream: the layers and the attribute that names the next.
 _LAYERS = ("muxed_conn", "secured_conn", "conn", "read_writer", "read_write_closer", "stream")
@@ -75,10 +76,8 @@ def dialable(listening: Sequence[Multiaddr]) -> list[Multiaddr]:
 
 
 def find_socket(conn: INetConn) -> trio.SocketStream | None:
-    """Return the TCP stream under a connection, or None if it is already taken apart."""
-    layer: Any = conn
-    for name in _LAYERS:
-        layer = getattr(layer, name, None)
+    """Return the TCP stream under a connection; None for a circuit, or one taken apart."""
+    layer = _bottom(conn)
     while layer is not None and not isinstance(layer, trio.SocketStream):
         layer = getattr(layer, "stream", None)
     return layer
@@ -90,6 +89,10 @@ async def abort(conn: INetConn) -> None:
     Closing it politely first waits for a frame to be written, for ever if the peer stopped reading.
     With the socket gone, the library notices and takes the rest apart.
     """
+    circuit = _bottom(conn)
+    if isinstance(circuit, CircuitEnd):
+        await circuit.close()
+        return
     stream = find_socket(conn)
     if stream is not None:
         await trio.aclose_forcefully(stream)
@@ -104,6 +107,13 @@ def remote_ip(read_write_closer: Any) -> str:
         return str(read_write_closer.stream.socket.getpeername()[0])
     except (AttributeError, OSError):
         return ""
+
+
+def _bottom(conn: INetConn) -> Any:
+    layer: Any = conn
+    for name in _LAYERS:
+        layer = getattr(layer, name, None)
+    return layer
 
 
 def _host(address: Multiaddr) -> str:

@@ -1,0 +1,143 @@
+"""Circuits from end to end: two hosts that meet through a relay and nowhere else."""
+
+from contextlib import suppress
+
+import pytest
+from libp2p.relay.circuit_v2.pb.circuit_pb2 import StopMessage
+
+from node.errors import DialFailed, PeerFailed
+from node.net.circuit import STOP, CircuitLimits, hear, say
+from tests.node.circuit_hosts import (
+    ANSWER_S,
+    ECHO,
+    call_from,
+    circuit_addresses,
+    connected,
+    stream_to,
+    town,
+)
+from tests.node.net_hosts import LOG, meshed, until
+
+
+async def test_dial__a_circuit_carries_requests_and_gossip() -> None:
+    async with town("alice", "bob") as made:
+        alice, bob = made.stations
+        await made.reserve(bob)
+        (address,) = circuit_addresses(bob)
+
+        peer_id = await alice.net.dial(address)
+        answer = await alice.net.ask(bob.net.peer_id, ECHO, bytes(300_000))
+        await until(lambda: meshed(alice, bob) and meshed(bob, alice))
+        await alice.net.publish(LOG, b"hello")
+        await until(lambda: b"hello" in bob.messages())
+
+        assert peer_id == bob.net.peer_id
+        assert answer == bytes(300_000)
+        assert address.startswith(made.relay.net.addresses()[0])
+        assert bob.net.addresses()[0] == address
+        assert made.counted("relay_circuits") == 1
+        assert made.counted("relay_bytes") > 300_000
+
+
+async def test_hang_up__ends_a_circuit_at_both_ends_and_at_the_relay() -> None:
+    async with town("alice", "bob") as made:
+        alice, bob = made.stations
+        await made.reserve(bob)
+        await alice.net.dial(circuit_addresses(bob)[0])
+        assert connected(alice, bob)
+        assert connected(bob, alice)
+
+        await alice.net.hang_up(bob.net.peer_id)
+
+        await until(lambda: not connected(alice, bob) and not connected(bob, alice))
+        await until(lambda: made.service.sizes() == (1, 0))
+        assert connected(alice, made.relay)
+        assert connected(bob, made.relay)
+
+
+async def test_dial__one_circuit_that_ends_leaves_another_alone() -> None:
+    async with town("alice", "bob", "dave") as made:
+        alice, bob, dave = made.stations
+        await made.reserve(bob)
+        for station in (alice, dave):
+            await station.net.dial(circuit_addresses(bob)[0])
+
+        await dave.net.hang_up(bob.net.peer_id)
+        await until(lambda: not connected(bob, dave))
+
+        assert await alice.net.ask(bob.net.peer_id, ECHO, b"still here") == b"still here"
+        assert made.service.sizes() == (1, 1)
+
+
+async def test_dial__says_what_the_relay_says() -> None:
+    async with town("alice", "bob") as made:
+        alice, bob = made.stations
+        address = f"{made.relay.net.addresses()[0]}/p2p-circuit/p2p/{bob.net.peer_id}"
+
+        with pytest.raises(DialFailed, match="the relay says NO_RESERVATION"):
+            await alice.net.dial(address)
+
+        assert not connected(alice, bob)
+
+
+async def test_dial__is_not_served_by_somebody_else_than_was_dialled() -> None:
+    async with town("alice", "bob", "dave") as made:
+        alice, bob, dave = made.stations
+        await made.reserve(bob)
+        await made.reserve(dave)
+        made.service._places[bob.net._host.get_id()] = made.service._places[dave.net._host.get_id()]
+        bob_id, dave_id = bob.net._host.get_id(), dave.net._host.get_id()
+        call = made.service._call
+        made.service._call = lambda source, target: call(  # type: ignore[method-assign]
+            source, dave_id if target == bob_id else target
+        )
+
+        with pytest.raises(DialFailed):
+            await alice.net.dial(circuit_addresses(bob)[0])
+
+        assert not connected(alice, bob)
+        assert not connected(alice, dave)
+
+
+async def test_admit__refuses_circuits_from_whom_we_did_not_ask() -> None:
+    async with town("alice", "bob") as made:
+        alice, bob = made.stations
+        await bob.net.dial(alice.net.addresses()[0])
+
+        async with stream_to(alice, bob, STOP) as stream:
+            await say(stream, call_from(made.relay), within_s=ANSWER_S)
+            answer = await hear(stream, StopMessage, within_s=ANSWER_S)
+
+        assert answer.status == 202  # PERMISSION_DENIED
+
+
+async def test_relay_that_ends__takes_its_circuits_and_places_along() -> None:
+    async with town("alice", "bob") as made:
+        alice, bob = made.stations
+        await made.reserve(bob)
+        await alice.net.dial(circuit_addresses(bob)[0])
+
+        await made.relay.net.hang_up(bob.net.peer_id)
+
+        await until(lambda: not connected(alice, bob) and not connected(bob, alice))
+        await until(lambda: not circuit_addresses(bob))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [CircuitLimits(circuit_s=0.5), CircuitLimits(circuit_bytes_max=20_000)],
+    ids=["time", "bytes"],
+)
+async def test_carry__ends_a_circuit_at_its_limit(limits: CircuitLimits) -> None:
+    async with town("alice", "bob", limits=limits) as made:
+        alice, bob = made.stations
+        await made.reserve(bob)
+        await alice.net.dial(circuit_addresses(bob)[0])
+
+        with suppress(PeerFailed):
+            while connected(alice, bob):
+                await alice.net.ask(bob.net.peer_id, ECHO, bytes(5_000))
+        await until(lambda: not connected(alice, bob) and not connected(bob, alice))
+
+        assert made.counted("relay_bytes") <= limits.circuit_bytes_max
+        await until(lambda: made.service.sizes() == (1, 0))
