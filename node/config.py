@@ -46,6 +46,7 @@ class Config:
         bootstrap: Full multiaddrs to dial first, those of the network's file last.
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
+        relay: Whether it carries connections to nodes that nobody can dial.
         rpc_port: Where the local user is served; None for the default, which may give way.
         rpc_token_file: Where its token is left for other programs; None for nowhere.
         rpc_open_reads: Whether anybody on this machine may read over the RPC.
@@ -63,6 +64,7 @@ class Config:
     bootstrap: tuple[str, ...]
     listen: tuple[str, ...] | None
     announce: tuple[str, ...]
+    relay: bool
     rpc_port: int | None
     rpc_token_file: Path | None
     rpc_open_reads: bool
@@ -78,6 +80,7 @@ def make_config(
     bootstrap: tuple[str, ...],
     listen: tuple[str, ...],
     announce: tuple[str, ...],
+    relay: bool,
     rpc_port: int | None,
     rpc_token_file: Path | None,
     rpc_open_reads: bool,
@@ -100,6 +103,7 @@ def make_config(
         bootstrap=tuple(dict.fromkeys((*check_bootstrap(bootstrap), *place.bootstrap))),
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
+        relay=relay,
         rpc_port=check_rpc_port(rpc_port),
         rpc_token_file=check_token_file(rpc_token_file),
         rpc_open_reads=rpc_open_reads,

@@ -14,7 +14,7 @@ from node.archive import NodeArchive
 from node.clock import Clock
 from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
 from node.core.effects import Channel
-from node.core.events import CapabilitiesChanged, Listening, Room, Started
+from node.core.events import CapabilitiesChanged, Room, Started
 from node.core.machine import Machine
 from node.core.presences import Presences
 from node.core.settings import Settings
@@ -48,6 +48,7 @@ from node.store.halted import advice, end_adoption, is_adopting, note_halt, refu
 from node.store.open import Store, open_store
 from node.sync import Sync
 from node.views_events import NodeEvent
+from node.whereabouts import tell_addresses
 from node.work import Work, choose_work
 from protocol.ids import PeerId, PublicKey
 from protocol.topics import topics_of
@@ -181,6 +182,7 @@ class _Node:
             ),
             answerers=answerers,
             watcher=self._watch,
+            is_relay=config.relay,
         )
         self._net: Net = self._host
         self._joiner = open_joiner(
@@ -233,7 +235,7 @@ class _Node:
                 nursery.start_soon(learn_addresses, self._joiner, self._loop)
                 nursery.start_soon(self._watch_disk)
                 nursery.start_soon(self._meter.run)
-                await self._loop.tell(Listening(self._net.addresses()))
+                await nursery.start(tell_addresses, self._net, self._loop)
                 await nursery.start(self._joiner.run)
                 rpc = await nursery.start(
                     partial(

@@ -77,6 +77,11 @@ class Program(LazyCommands):
     help="Multiaddr others reach this node at, if it cannot find out itself; repeatable.",
 )
 @setting(
+    "--relay",
+    is_flag=True,
+    help="Carry connections to nodes that nobody can dial, within bounds.",
+)
+@setting(
     "--rpc-port",
     type=int,
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",
