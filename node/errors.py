@@ -9,6 +9,7 @@ MarketError (protocol.errors)
 ├── RequestRefused         the local user's request; the RPC names a status and a code
 ├── NetError               the network's fault: dialling or asking a peer did not work
 │   ├── DialFailed
+│   │   └── WrongPeer      somebody else answers there
 │   └── PeerFailed
 ├── StoreError             the disk's fault: nothing more may be signed
 │   ├── StoreDamaged
@@ -17,6 +18,7 @@ MarketError (protocol.errors)
 └── InferenceFailed        no answer came from the model; nobody commits, a stand-by steps in
 """
 
+from bootstrap.dialing import SomebodyElse
 from protocol.errors import MarketError
 
 
@@ -70,6 +72,10 @@ class NetError(MarketError):
 
 class DialFailed(NetError):
     """No authenticated connection to that address came about."""
+
+
+class WrongPeer(SomebodyElse, DialFailed):
+    """Somebody else answers at that address."""
 
 
 class PeerFailed(NetError):

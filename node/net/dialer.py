@@ -5,19 +5,23 @@ failure, and does not resolve names dependably; only its innermost step is used.
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import trio
 from libp2p.peer.id import ID
+from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
+from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
-from node.errors import DialFailed
+from node.errors import DialFailed, WrongPeer
 from node.net.counters import Counters
-from node.net.identity import read_peer_id
+from node.net.identity import public_key_of, read_peer_id
 from node.net.limits import NetLimits
+from node.net.scopes import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,7 @@ FAMILIES = {
     "dns6": trio.socket.AF_INET6,
 }
 RESOLVED_MAX = 4  # addresses of one name that are tried
+_FOUND_ID = re.compile(r"remote_peer_id_from_pubkey=(\w+)")  # in the message of a mismatch
 
 
 class Dialer:
@@ -52,6 +57,7 @@ class Dialer:
         """Connect to the peer at a full multiaddr.
 
         Raises:
+            WrongPeer: Somebody else answers there.
             DialFailed: The address is not usable, or no authenticated connection came in time.
         """
         target, peer_id = self._read(address)
@@ -63,6 +69,57 @@ class Dialer:
         finally:
             if not lock.locked():
                 self._locks.pop(peer_id, None)
+        return peer_id
+
+    async def meet(self, address: str) -> ID:
+        """Connect to whoever answers at a multiaddr without a peer id, and return who that is.
+
+        Raises:
+            DialFailed: The address is not usable, or no authenticated connection came in time.
+        """
+        try:
+            target = Multiaddr(address)
+        except (MultiaddrError, ValueError) as error:
+            raise DialFailed(f"not a multiaddr: {address!r}") from error
+        reason = "its name has no address"
+        for resolved in await self._resolve(target):
+            try:
+                with trio.fail_after(self._limits.dial_s):
+                    peer_id = await self._open(resolved)
+            except trio.TooSlowError:
+                reason = f"no answer in {self._limits.dial_s:g} s"
+            except DialFailed as error:
+                reason = str(error)
+            except Exception as error:  # the library raises what it likes when a dial fails
+                reason = _root_cause(error)
+            else:
+                self._counters.add("dials_done")
+                return peer_id
+        self._counters.add("dials_failed")
+        raise DialFailed(f"cannot reach {address}: {reason}")
+
+    async def _open(self, target: Multiaddr) -> ID:
+        """Take the steps of the library's own dialling, but for comparing the peer's identity.
+
+        The noise handshake proves whose key is at the other end all the same.
+        """
+        raw = await TCP().dial(target)
+        try:
+            secured = await self._swarm.upgrader.security_multistream.secure_outbound(raw, None)
+            peer_id: ID = secured.get_remote_peer()
+            if peer_id == self._own_id:
+                raise DialFailed("it is our own address")
+            if self._is_banned(peer_id) or public_key_of(peer_id) is None:
+                raise DialFailed(f"{peer_id}, who answers there, is refused for a while")
+            if self._is_connected(peer_id):
+                await raw.close()
+                return peer_id
+            muxed = await self._swarm.upgrader.upgrade_connection(secured, peer_id)
+            await self._swarm.add_conn(muxed, direction="outbound")
+        except BaseException:
+            with shielded(1):
+                await raw.close()
+            raise
         return peer_id
 
     def _is_connected(self, peer_id: ID) -> bool:
@@ -92,6 +149,13 @@ class Dialer:
                 reason = f"no answer in {self._limits.dial_s:g} s"
             except Exception as error:  # the library raises what it likes when a dial fails
                 reason = _root_cause(error)
+                found = _who_answered(error)
+                if found is not None:
+                    self._counters.add("dials_failed")
+                    who = found or "somebody else"
+                    raise WrongPeer(
+                        f"cannot reach {address}: {who} answers there", found=found
+                    ) from error
             else:
                 self._counters.add("dials_done")
                 return
@@ -126,6 +190,16 @@ def _tcp_port(target: Multiaddr) -> int:
         return int(str(target.value_for_protocol("tcp")))
     except (MultiaddrError, ValueError, LookupError) as error:
         raise DialFailed(f"cannot dial {target}: it names no TCP port") from error
+
+
+def _who_answered(error: BaseException | None) -> str | None:
+    """Return the peer id that was proven in place of the one we dialled; None if that is not it."""
+    while error is not None:
+        if isinstance(error, PeerIDMismatchesPubkey):
+            match = _FOUND_ID.search(str(error))
+            return match.group(1) if match is not None else ""
+        error = error.__cause__
+    return None
 
 
 def _root_cause(error: BaseException) -> str:

@@ -1,0 +1,77 @@
+"""Dialling somebody we do not know yet, and somebody who is somebody else."""
+
+import socket
+
+import pytest
+import trio
+
+from node.errors import DialFailed, WrongPeer
+from node.net.limits import NetLimits
+from tests.node.net_hosts import LOG, Station, running, until
+
+
+def a_station(name: str, **limits: float) -> Station:
+    station = Station(name)
+    station.build(limits=NetLimits(**limits))  # type: ignore[arg-type]
+    return station
+
+
+def place_of(station: Station) -> str:
+    return station.net.addresses()[0].rpartition("/p2p/")[0]
+
+
+async def test_meet__connects_and_says_who_is_there() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        found = await ann.net.meet(place_of(bob))
+
+        assert found == bob.net.peer_id
+        await until(lambda: bool(bob.watched and ann.watched))
+        await until(lambda: all(peer.in_mesh for peer in bob.net.peers()))
+        assert [peer.outbound for peer in ann.net.peers()] == [True]
+        await bob.net.publish(LOG, b"hello")
+        await until(lambda: ann.messages() == [b"hello"])
+
+
+async def test_meet__finds_the_way_by_name() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        port = place_of(bob).split("/")[4]
+
+        assert await ann.net.meet(f"/dns/localhost/tcp/{port}") == bob.net.peer_id
+
+
+async def test_meet__opens_no_second_connection() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        await ann.net.dial(bob.net.addresses()[0])
+
+        assert await ann.net.meet(place_of(bob)) == bob.net.peer_id
+        assert len(ann.net.peers()) == len(bob.net.peers()) == 1
+
+
+async def test_meet__says_why_nobody_was_met() -> None:
+    ann = a_station("ann", dial_s=0.3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        async with running(ann):
+            with pytest.raises(DialFailed, match="it is our own address"):
+                await ann.net.meet(place_of(ann))
+            with pytest.raises(DialFailed, match=r"cannot reach /ip4/127\.0\.0\.1/tcp/1:"):
+                await ann.net.meet("/ip4/127.0.0.1/tcp/1")
+            with trio.fail_after(3), pytest.raises(DialFailed, match=r"no answer in 0.3 s"):
+                await ann.net.meet(f"/ip4/127.0.0.1/tcp/{port}")
+            assert not ann.net.peers()
+
+
+async def test_dial__says_who_answers_in_place_of_the_peer() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        cat = Station("cat").build().peer_id
+
+        with pytest.raises(WrongPeer, match=f"/p2p/{cat}: {bob.net.peer_id} answers there") as met:
+            await ann.net.dial(f"{place_of(bob)}/p2p/{cat}")
+
+    assert met.value.found == bob.net.peer_id
