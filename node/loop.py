@@ -17,26 +17,10 @@ import trio
 
 from consensus.rows import Changes
 from node.clock import Clock
-from node.core.effects import (
-    Adopted,
-    Append,
-    Channel,
-    Differs,
-    Effect,
-    Halt,
-    Infer,
-    Journal,
-    Publish,
-    Refuse,
-    Relayed,
-    Reply,
-    Wake,
-    Word,
-)
+from node.core import effects as fx
 from node.core.events import (
     Cancel,
     Event,
-    Inferred,
     Now,
     PresencesHeard,
     Received,
@@ -57,6 +41,7 @@ from node.errors import (
 )
 from node.inbox import Inbox
 from node.instruments import Instruments
+from node.labour import Labour
 from node.ports import Inference, Log, Relay, SigningJournal
 from node.recovery import Recovery
 from node.runs import Runs
@@ -72,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # between two looks at a disk that failed
 
-Publisher = Callable[[Channel, bytes], Awaitable[None]]
+Publisher = Callable[[fx.Channel, bytes], Awaitable[None]]
 
 
 class Loop:
@@ -104,6 +89,7 @@ class Loop:
         self._publish = publish
         self._measured = instruments or Instruments(machine.me)
         self._runs = Runs(inference, self._measured)
+        self._labour = Labour()
         self._clock = clock
         self._differs = differs
         self._recovery = recovery
@@ -209,7 +195,7 @@ class Loop:
     async def gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
         """Hand over the records of one gossip message and learn what the mesh shall do."""
         word = await self._wait(lambda token: Received(tuple(records), Via.GOSSIP, sender, token))
-        return Relay.ACCEPT if word is Word.ACCEPT else Relay.IGNORE
+        return Relay.ACCEPT if word is fx.Word.ACCEPT else Relay.IGNORE
 
     async def fetched(self, some: Sequence[Verified], sender: PeerId, via: Via = Via.SYNC) -> None:
         """Hand over records that came by sync or in a file, and wait until they are written.
@@ -226,7 +212,7 @@ class Loop:
     async def presences_gossiped(self, records: Sequence[Verified], sender: PeerId) -> Relay:
         """Hand over gossiped presences and learn what the mesh shall do."""
         word = await self._wait(lambda token: PresencesHeard(tuple(records), sender, token))
-        return Relay.ACCEPT if word is Word.ACCEPT else Relay.IGNORE
+        return Relay.ACCEPT if word is fx.Word.ACCEPT else Relay.IGNORE
 
     async def _ask(self, event: Callable[[Token], Event]) -> TaskId:
         outcome = await self._wait(event)
@@ -250,20 +236,20 @@ class Loop:
         """Let the machine see some events, then do what it asks; no runs without a nursery."""
         self._wake_ms = None
         entries: list[bytes] = []
-        later: list[Effect] = []
+        later: list[fx.Effect] = []
         written: list[Changes] = []
         began_s = time.perf_counter()
         for event in events:
             now = self._clock.now()
             for effect in self.machine.handle(event, now):
                 match effect:
-                    case Journal(entry):
+                    case fx.Journal(entry):
                         entries.append(entry)
-                    case Append(changes):
+                    case fx.Append(changes):
                         self._measured.tasks.note(changes, self._log, now)
                         self._log.stage(changes)  # the next event of this step reads it
                         written.append(changes)
-                    case Wake(at_ms):
+                    case fx.Wake(at_ms):
                         self._wake_ms = at_ms
                     case _:
                         later.append(effect)
@@ -273,7 +259,7 @@ class Loop:
                 await trio.to_thread.run_sync(self._write, entries, limiter=self._disk)
             except StoreError as error:  # the next machine would not know that it has to stop
                 for effect in later:
-                    if isinstance(effect, Halt):
+                    if isinstance(effect, fx.Halt):
                         raise SignedElsewhere(effect.reason) from error
                 raise
         self._stepped(written)
@@ -287,26 +273,25 @@ class Loop:
         with self._measured.log.timed():
             self._log.flush()
 
-    async def _do(self, effect: Effect, nursery: trio.Nursery | None) -> None:
+    async def _do(self, effect: fx.Effect, nursery: trio.Nursery | None) -> None:
         match effect:
-            case Publish(channel, data):
+            case fx.Publish(channel, data):
                 await self._publish(channel, data)
-            case Infer(task_id, capability, input_bytes):
-                if nursery is not None:
-                    nursery.start_soon(self._infer, task_id, capability, input_bytes)
-            case Relayed(token, word):
+            case fx.Infer() | fx.Work():
+                await self._begin(effect, nursery)
+            case fx.Relayed(token, word):
                 self._waiters.answer(token, word)
-            case Reply(token, task_id):
+            case fx.Reply(token, task_id):
                 self._waiters.answer(token, task_id)
-            case Refuse(token, status, code, message):
+            case fx.Refuse(token, status, code, message):
                 self._waiters.answer(token, RequestRefused(status, code, message))
-            case Differs(author):
+            case fx.Differs(author):
                 self._differs(author)
-            case Halt(reason):
+            case fx.Halt(reason):
                 raise SignedElsewhere(reason)
-            case Adopted():
+            case fx.Adopted():
                 self._adopted()
-            case Journal() | Append() | Wake():
+            case fx.Journal() | fx.Append() | fx.Wake():
                 raise AssertionError("done before")
 
     async def _sit_out(self, error: StoreError) -> Sequence[Event]:
@@ -343,8 +328,20 @@ class Loop:
         kept = "what was accepted is kept; try again with the same request id"
         return RequestRefused(503, "read_only", f"this node cannot write: {self._outage}; {kept}")
 
-    async def _infer(self, task_id: TaskId, capability: Capability, input_bytes: bytes) -> None:
+    async def _begin(self, effect: fx.Infer | fx.Work, nursery: trio.Nursery | None) -> None:
+        """Begin what takes its time; at the end only the work of our last word, and await it."""
+        if nursery is not None:
+            nursery.start_soon(self._hear, effect)
+        elif isinstance(effect, fx.Work):
+            await self._step([await self._labour.worked(effect)], None)
+
+    async def _hear(self, effect: fx.Infer | fx.Work) -> None:
+        """Tell the machine how something ended, unless another has taken its place by then."""
         machine = self.machine
-        result = await self._runs.result(task_id, capability, input_bytes)
-        if machine is self.machine and not self._outage:  # else another machine would hear of it
-            await self.tell(Inferred(task_id, result))
+        event: Event
+        if isinstance(effect, fx.Infer):
+            event = await self._runs.inferred(effect)
+        else:
+            event = await self._labour.worked(effect)
+        if machine is self.machine and not self._outage:
+            await self.tell(event)

@@ -8,8 +8,8 @@ from protocol.errors import Malformed
 from protocol.params import GOSSIP_BYTES_MAX, PPM, NetworkParams
 
 MEMBERS_MAX = 1_000  # a guess: a list of members is written by hand; log files carry it, too
-# Measured on one core: 2 µs a try for a small record, 25 µs for one of 32 KiB. So 20 bits take
-# 2 s for a small record and half a minute for a large one, and every node says every ten
+# Measured: 1 to 2 µs a try for a small record, 17 to 40 µs for one of 32 KiB. So 20 bits take some
+# two seconds for a small record and half a minute for a large one, and every node says every ten
 # seconds that it is here.
 WORK_BITS_MAX = 20
 # What a record has beside its one large field, rounded up.

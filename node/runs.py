@@ -3,6 +3,8 @@
 import logging
 import time
 
+from node.core.effects import Infer
+from node.core.events import Inferred
 from node.errors import InferenceFailed
 from node.instruments import Instruments
 from node.ports import Inference
@@ -19,10 +21,15 @@ class Runs:
         self._inference = inference
         self._instruments = instruments
 
-    async def result(
+    async def inferred(self, asked: Infer) -> Inferred:
+        """Return what comes of an input; without a result if nothing does."""
+        return Inferred(
+            asked.task_id, await self._result(asked.task_id, asked.capability, asked.input_bytes)
+        )
+
+    async def _result(
         self, task_id: TaskId, capability: Capability, input_bytes: bytes
     ) -> Result | None:
-        """Return what comes of an input; None if nothing does."""
         measured, name = self._instruments, capability.task_type
         began_s = time.perf_counter()
         try:

@@ -1,5 +1,6 @@
 """Signed bytes: statements of one author, sealed by us or opened from a stranger."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -12,11 +13,13 @@ from protocol.keys import Signer, is_signed_by
 from protocol.params import UINT_END, Network, NetworkParams
 from protocol.schema import fields_of, read_statement
 from protocol.statements import Jury, Presence, Statement
+from protocol.work import Unworked, find_work, has_work
 
 RECORD_DOMAIN = b"aimarket/record/1\0"
 VERSION = 1
 _FIELDS = 7
 _HEAD_HEADER = bytes([0x90 | (_FIELDS - 1)])  # msgpack: an array of six
+_TRIES = 1_024  # between two looks at whether the work is done
 _SIGNATURE_PACKED_BYTES = 66  # msgpack: bin 8, a length, 64 bytes
 
 
@@ -78,11 +81,18 @@ def decode_record(raw: bytes, network: Network) -> Record:
     record = read_exactly(raw, lambda reader: _read(reader, raw, params), _pack_whole)
     if record.network_id != network.network_id:
         raise WrongNetwork(f"network {record.network_id.hex()}, ours {network.network_id.hex()}")
-    if params.members and record.author not in params.members:
+    if not may_write(record.author, network):
         raise NotAMember(f"author {record.author.hex()} is not a member")
     if not has_work(record.record_id, params.record_work_bits):
         raise TooLittleWork(f"record id: need {params.record_work_bits} zero bits")
     return record
+
+
+def may_write(author: PublicKey, network: Network) -> bool:
+    """Answer whether a network takes records of an author."""
+    members = network.params.members
+    at = bisect_left(members, author)
+    return not members or members[at : at + 1] == (author,)
 
 
 def verify(record: Record) -> Verified:
@@ -106,28 +116,51 @@ def open_record(raw: bytes, network: Network) -> Verified:
 
 
 def seal(
-    statements: Sequence[Statement], *, signer: Signer, created_ms: int, network: Network
+    statements: Sequence[Statement],
+    *,
+    signer: Signer,
+    created_ms: int,
+    network: Network,
+    work: int | None = None,
 ) -> Verified:
-    """Sign statements as one record, doing the work the network asks for.
+    """Sign statements as one record.
+
+    Args:
+        statements: What it says.
+        signer: Who says it.
+        created_ms: When, by its own clock.
+        network: For which network.
+        work: The number that `find_work` found for `unworked`; None to look for it here, which
+            takes `2 ** record_work_bits` tries on average.
 
     Raises:
         Malformed: The statements would be refused by every node, ourselves included.
+        NotAMember: The signer may not write in this network.
+        TooLittleWork: The number is none that was found for this record.
     """
-    bits = network.params.record_work_bits
-    for work in count():
-        fields: list[Any] = [
-            VERSION,
-            network.network_id,
-            signer.public_key,
-            created_ms,
-            work,
-            [fields_of(statement) for statement in statements],
-        ]
-        signed = RECORD_DOMAIN + pack(fields)
-        if has_work(sha256(signed), bits):
-            raw = pack([*fields, signer.sign(signed)])
-            return Verified(decode_record(raw, network))
-    raise AssertionError("count() does not end")
+    author = signer.public_key
+    if network.params.record_work_bits == 0:
+        work = work or 0
+    elif work is None:
+        record = unworked(statements, author=author, created_ms=created_ms, network=network)
+        found = (find_work(record, start=at, tries=_TRIES) for at in count(0, _TRIES))
+        work = next(one for one in found if one is not None)
+    said = [fields_of(statement) for statement in statements]
+    head = [VERSION, network.network_id, author, created_ms, work, said]
+    signed = RECORD_DOMAIN + pack(head)
+    return Verified(decode_record(pack([*head, signer.sign(signed)]), network))
+
+
+def unworked(
+    statements: Sequence[Statement], *, author: PublicKey, created_ms: int, network: Network
+) -> Unworked:
+    """Return the signed bytes of a record around the number that is still to be found."""
+    before = [VERSION, network.network_id, author, created_ms]
+    return Unworked(
+        RECORD_DOMAIN + _HEAD_HEADER + b"".join(map(pack, before)),
+        pack([fields_of(statement) for statement in statements]),
+        network.params.record_work_bits,
+    )
 
 
 def signed_bytes(raw: bytes) -> bytes:
@@ -136,11 +169,6 @@ def signed_bytes(raw: bytes) -> bytes:
     They are the domain and the packed array of its first six elements.
     """
     return RECORD_DOMAIN + _HEAD_HEADER + raw[1:-_SIGNATURE_PACKED_BYTES]
-
-
-def has_work(record_id: bytes, bits: int) -> bool:
-    """Answer whether an id begins with so many zero bits."""
-    return int.from_bytes(record_id) >> (256 - bits) == 0
 
 
 def _head(record: Record) -> list[Any]:

@@ -26,10 +26,12 @@ from protocol.ids import PeerId, TaskId
 from protocol.params import Network
 from protocol.record import Verified, open_record
 from protocol.statements import Capability, Statement
+from protocol.work import find_work
 from tests.builders import MODEL, NETWORK, NOON_MS, a_presence, a_record, a_result, signer
 from tests.fakes_store import MemoryLog
 
 SENTIMENT = Capability("sentiment", MODEL)
+WORK_TRIES_MAX = 1_000_000
 WAKES_AT_ONCE_MAX = 100  # a machine that is woken more often without a pause spins
 S = TypeVar("S", bound=Statement)
 
@@ -51,6 +53,7 @@ class Node:
     wake_ms: int | None = None
     wakes_at_once: int = 0
     skew_ms: int = 0
+    works_ms: int = 0  # when the work that was ordered so far is done
     rolls: Iterator[int] = field(default_factory=count)
     effects: list[Effect] = field(default_factory=list)
     published: list[Verified] = field(default_factory=list)
@@ -72,6 +75,7 @@ class World:
         # What a worker answers to an input: a label, `!` and an error kind, "" for a failed run,
         # None for never.
         self.answer: Callable[[str, str], str | None] = lambda _name, _text: "positive"
+        self.work_ms = 20  # for each record, one after the other
         self.run_ms: Callable[[str], int] = lambda _name: 50
         self.delay_ms: Callable[[str, str], int] = lambda _from, _to: 10
         self.is_lost: Callable[[str, str, Verified], bool] = lambda _from, _to, _record: False
@@ -243,6 +247,8 @@ class World:
                 self._publish(node, channel, data)
             case fx.Infer():
                 self._infer(node, effect)
+            case fx.Work():
+                self._work(node, effect)
             case fx.Relayed(token, word):
                 self.words[token] = word
             case fx.Reply(token, task_id):
@@ -286,6 +292,13 @@ class World:
             event = Inferred(run.task_id, a_result(label) if label else None)
             at_ms = self.now_ms + self.run_ms(node.name)
             self.at(at_ms, lambda: self.tell(node.name, event) if node.life == life else None)
+
+    def _work(self, node: Node, asked: fx.Work) -> None:
+        work, life = find_work(asked.record, start=0, tries=WORK_TRIES_MAX), node.life
+        assert work is not None, "more tries than chance needs"
+        event = ev.Worked(asked.ticket, work)
+        node.works_ms = max(node.works_ms, self.now_ms) + self.work_ms
+        self.at(node.works_ms, lambda: self.tell(node.name, event) if node.life == life else None)
 
     def _exchange_presences(self, name: str, other: str) -> None:
         for giver, taker in ((name, other), (other, name)):

@@ -1,16 +1,20 @@
-"""Our own presence: what we can run and where we are, said often enough and not more."""
+"""Our own presence: what we can run and where we are, said often enough and not more.
+
+Where the network asks for work, a presence is ordered when it is due and published once its work is
+done; whom we meet meanwhile is told the last one.
+"""
 
 from node.core.alarms import PRESENCE
 from node.core.effects import Channel, Publish
 from node.core.events import CapabilitiesChanged, Listening, Room
 from node.core.horizons import Horizons
 from node.core.parts import Parts
+from node.core.sealer import Order
 from node.core.turn import Turn
 from protocol.gossip import pack_gossip
 from protocol.ids import Digest
-from protocol.keys import Signer
 from protocol.params import ADDRESS_BYTES_MAX, ADDRESSES_MAX, TTL_MS_MAX
-from protocol.record import Verified, seal
+from protocol.record import Verified, may_write
 from protocol.schema import sorted_capabilities
 from protocol.statements import Capability, Presence
 
@@ -28,10 +32,12 @@ def horizon_of(wall_ms: int) -> int:
 class Announcer:
     """Signs presences; they are outside the outbox, since nothing in them binds us."""
 
-    def __init__(self, parts: Parts, signer: Signer, horizons: Horizons) -> None:
+    def __init__(self, parts: Parts, horizons: Horizons) -> None:
         self.capabilities: tuple[Capability, ...] = ()
         self.addresses: tuple[str, ...] = ()
-        self._signer = signer
+        self._sealer = parts.outbox.sealer
+        self._order: Order | None = None
+        self._is_silent = not may_write(self._sealer.public_key, parts.network)
         self._horizons = horizons
         self._network = parts.network
         self._settings = parts.settings
@@ -47,7 +53,7 @@ class Announcer:
 
     def note(self, turn: Turn, event: CapabilitiesChanged | Listening | Room) -> None:
         """Take in what changed about us, and speak soon."""
-        self._said = None
+        self._said = self._order = None
         match event:
             case CapabilitiesChanged(capabilities):
                 self.capabilities = capabilities
@@ -76,10 +82,15 @@ class Announcer:
                 self._set(self._repeat_ms)
 
     def speak(self, turn: Turn, *, load: int, state_digest: Digest) -> None:
-        """Publish our presence, and set the alarm for the next."""
+        """Publish our presence, or order its work, and set the alarm for the next."""
+        if self._is_silent:
+            return
         interval_ms = self._interval_ms(turn)
-        record = self.sign(turn, load=load, state_digest=state_digest)
-        turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+        if not self._sealer.needs_work:
+            self._publish(turn, self._fresh(turn, load, state_digest))
+        elif self._order is None:
+            presence = self._presence(turn, load, self._ttl_ms(turn), state_digest)
+            self._order = self._sealer.order(turn, [presence], self._outbox.created_ms(turn))
         self._last_ms = turn.now.ms
         next_ms = turn.now.ms + interval_ms
         if self._repeat_ms is not None and self._repeat_ms > turn.now.ms:
@@ -88,11 +99,35 @@ class Announcer:
 
     def leave(self, turn: Turn, *, state_digest: Digest) -> None:
         """Say that we are gone."""
-        record = self._seal(turn, load=0, ttl_ms=0, state_digest=state_digest)
-        turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
+        if self._is_silent:
+            return
+        presence = self._presence(turn, 0, 0, state_digest)
+        created_ms = self._outbox.created_ms(turn)
+        if self._sealer.needs_work:
+            self._order = self._sealer.order(turn, [presence], created_ms)
+        else:
+            self._publish(turn, self._sealer.seal([presence], created_ms))
         self._alarms.clear(PRESENCE)
 
-    def sign(self, turn: Turn, *, load: int, state_digest: Digest) -> Verified:
+    def latest(self, turn: Turn, *, load: int, state_digest: Digest) -> Verified | None:
+        """Return our presence for whom we meet; None if there is none.
+
+        Where work is asked for, it is the last one whose work was done.
+        """
+        if self._is_silent or self._sealer.needs_work:
+            return self._said
+        return self._fresh(turn, load, state_digest)
+
+    def note_work(self, turn: Turn, ticket: int, work: int) -> None:
+        """Publish the presence whose work was done, if it is the one that waits for it."""
+        order = self._order
+        if order is not None and order.ticket == ticket:
+            order.work = work
+            self._order = None
+            self._said = self._sealer.seal_order(order)
+            self._publish(turn, self._said)
+
+    def _fresh(self, turn: Turn, load: int, state_digest: Digest) -> Verified:
         """Return our presence as of now, or of a moment ago if nothing changed since.
 
         Each one that is signed is passed on by everybody: whoever meets twenty peers at once must
@@ -101,10 +136,13 @@ class Announcer:
         said = self._said
         is_young = turn.now.ms - self._said_ms <= self._settings.presence_min_gap_ms
         if said is None or not is_young:
-            ttl_ms = min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
-            said = self._seal(turn, load=load, ttl_ms=ttl_ms, state_digest=state_digest)
+            presence = self._presence(turn, load, self._ttl_ms(turn), state_digest)
+            said = self._sealer.seal([presence], self._outbox.created_ms(turn))
             self._said, self._said_ms = said, turn.now.ms
         return said
+
+    def _publish(self, turn: Turn, record: Verified) -> None:
+        turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
 
     def _set(self, at_ms: int) -> None:
         self._next_ms = at_ms
@@ -115,14 +153,17 @@ class Announcer:
         crowd_ms = nodes * 1_000 // self._settings.presence_nodes_per_s
         return max(self._settings.presence_ms, crowd_ms)
 
-    def _seal(self, turn: Turn, *, load: int, ttl_ms: int, state_digest: Digest) -> Verified:
+    def _ttl_ms(self, turn: Turn) -> int:
+        return min(TTL_INTERVALS * self._interval_ms(turn), TTL_MS_MAX)
+
+    def _presence(self, turn: Turn, load: int, ttl_ms: int, state_digest: Digest) -> Presence:
         # Who stores nothing foreign could never open what it sealed: nobody is to wait for it.
         capabilities = sorted_capabilities([] if self.is_behind else list(self.capabilities))
         horizon_ms, count, fingerprint = 0, 0, bytes(16)
         if not self.is_behind:
             horizon_ms = horizon_of(turn.now.wall_ms)
             count, fingerprint = self._horizons.fingerprint_below(turn.rows, horizon_ms)
-        presence = Presence(
+        return Presence(
             capabilities=capabilities[: self._network.params.capabilities_max],
             load=load,
             ttl_ms=ttl_ms,
@@ -131,12 +172,6 @@ class Announcer:
             count=count,
             fingerprint=fingerprint,
             state_digest=state_digest,
-        )
-        return seal(
-            [presence],
-            signer=self._signer,
-            created_ms=self._outbox.created_ms(turn),
-            network=self._network,
         )
 
 

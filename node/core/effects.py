@@ -12,6 +12,7 @@ from consensus.rows import Changes
 from node.core.events import Token
 from protocol.ids import PublicKey, TaskId
 from protocol.statements import Capability
+from protocol.work import Unworked
 
 
 class Channel(Enum):
@@ -57,6 +58,17 @@ class Infer:
     task_id: TaskId
     capability: Capability
     input_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Find the number that gives a record its work; a `Worked` comes back.
+
+    What is ordered first is to be told first, for the dates of our records ascend.
+    """
+
+    ticket: int
+    record: Unworked
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +131,16 @@ class Adopted:
 
 
 Effect = (
-    Journal | Append | Publish | Infer | Relayed | Reply | Refuse | Wake | Differs | Halt | Adopted
+    Journal
+    | Append
+    | Publish
+    | Infer
+    | Work
+    | Relayed
+    | Reply
+    | Refuse
+    | Wake
+    | Differs
+    | Halt
+    | Adopted
 )

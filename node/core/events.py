@@ -99,6 +99,14 @@ class Inferred:
 
 
 @dataclass(frozen=True, slots=True)
+class Worked:
+    """The number that a `Work` asked for was found."""
+
+    ticket: int
+    work: int
+
+
+@dataclass(frozen=True, slots=True)
 class CapabilitiesChanged:
     """What this node can run is now this."""
 
@@ -131,7 +139,7 @@ class Woke:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The node is about to leave; the last event."""
+    """The node is about to leave; the last event but for the work of its goodbye."""
 
 
 Event = (
@@ -141,6 +149,7 @@ Event = (
     | Submit
     | Cancel
     | Inferred
+    | Worked
     | CapabilitiesChanged
     | Listening
     | SigningAllowed

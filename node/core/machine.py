@@ -6,7 +6,7 @@ happens; a test or a simulator feeds it whatever it likes.
 
 from collections.abc import Callable, Sequence
 
-from consensus.log import find_profile, find_record, find_task, state_digest, undecided
+from consensus.log import find_profile, find_task, state_digest
 from consensus.rows import Rows
 from consensus.verdict import SubmittedTask
 from node.core.admission import Door
@@ -29,14 +29,15 @@ from node.core.events import (
     Stopping,
     Submit,
     Via,
-    Woke,
+    Worked,
 )
 from node.core.horizons import Horizons
 from node.core.outbox import Draftee, Outbox
 from node.core.outlook import Outlook
-from node.core.own import find_slot, profile_slot, statement_slot
+from node.core.own import profile_slot
 from node.core.parts import Parts
 from node.core.presences import Presences
+from node.core.repetition import own_undecided
 from node.core.requests import Requests
 from node.core.settings import Settings
 from node.core.submitter import ROLE as SUBMITTER
@@ -44,16 +45,20 @@ from node.core.submitter import Submitter
 from node.core.turn import Turn
 from node.core.worker import LOOK, Worker
 from protocol.gossip import pack_gossip
-from protocol.ids import Digest, RecordId
+from protocol.ids import Digest
 from protocol.keys import Signer
 from protocol.params import Network
-from protocol.record import Verified
+from protocol.record import Verified, may_write
 from protocol.sealing import task_id_of
-from protocol.statements import Commit, Jury, Kind, Profile, Task
+from protocol.statements import Commit, Jury, Profile, Task
 
 
 class Machine:
-    """One node: its log, its words, its two roles."""
+    """One node: its log, its words, its two roles.
+
+    Where a network lists its members and its key is not among them, it says nothing: it keeps the
+    log, and tells others of it.
+    """
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Machine:
         """
         chosen = settings or Settings()
         self.me = signer.public_key
+        self.may_write = may_write(self.me, network)
         self.presences = presences or Presences(chosen)
         self._network = network
         self._settings = chosen
@@ -116,7 +122,7 @@ class Machine:
         self.outlook = Outlook(parts, self.submitter, self.worker)
         self._requests = Requests(parts, self.submitter, is_behind=lambda: self.is_behind)
         self._horizons = Horizons()
-        self._announcer = Announcer(parts, signer, self._horizons)
+        self._announcer = Announcer(parts, self._horizons)
         self._adoption = Adoption(outbox=self.outbox, alarms=self._alarms, is_wanted=adopts)
 
     @property
@@ -147,13 +153,14 @@ class Machine:
         return turn.ended()
 
     def live_presences(self, now: Now, *, most: int) -> list[bytes]:
-        """Return presences as they travelled: our own freshly signed, then the latest heard."""
+        """Return presences as they travelled: our own, then the latest heard."""
         turn = Turn(self._rows, now)
-        own = self._announcer.sign(turn, load=self.worker.load, state_digest=self._digest(turn))
+        own = self._announcer.latest(turn, load=self.worker.load, state_digest=self._digest(turn))
         heard = sorted(
             self.presences.live(now.ms).values(), key=lambda one: one.heard_ms, reverse=True
         )
-        return [own.raw, *(one.raw for one in heard[: most - 1])]
+        said = [] if own is None else [own.raw]
+        return [*said, *(one.raw for one in heard[: most - len(said)])]
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return how full everything is that strangers can make grow, and how full it may be."""
@@ -171,13 +178,15 @@ class Machine:
         return min((one.created_ms for one in found if one is not None), default=None)
 
     def _dispatch(self, turn: Turn, event: Event) -> None:
+        """Give an event to whom it concerns; a `Woke` concerns nobody, alarms ring in any case."""
         match event:
             case Received():
                 self._receive(turn, event)
             case Inferred(task_id, result):
                 self.worker.inferred(turn, task_id, result)
-            case Woke():
-                pass
+            case Worked(ticket, work):
+                self.outbox.note_work(ticket, work)
+                self._announcer.note_work(turn, ticket, work)
             case PresencesHeard():
                 self._hear_presences(turn, event)
             case Submit():
@@ -199,6 +208,8 @@ class Machine:
                 self._announcer.leave(turn, state_digest=self._digest(turn))
 
     def _allow_signing(self, turn: Turn) -> None:
+        if not self.may_write:
+            return
         if self._adoption.is_going_on:
             self._adoption.may_end(turn)
         else:
@@ -222,7 +233,8 @@ class Machine:
 
     def _start(self, turn: Turn) -> None:
         self._introduce(turn)
-        self._say_undecided_again(turn)
+        for raw in own_undecided(turn.rows, self.me):
+            self.outbox.say_again(raw)
         self.worker.resume(turn)
         self.submitter.resume(turn)
         self._announcer.soon(turn)
@@ -230,28 +242,12 @@ class Machine:
     def _introduce(self, turn: Turn) -> None:
         """Say by which name we go, if our last word on it was another."""
         profile = find_profile(turn.rows, self.me)
+        if not self.may_write:
+            return
         if profile is None or (profile.alias, profile.agent) != (self._alias, self._agent):
             sequence = 0 if profile is None else profile.sequence + 1
             said = Profile(sequence, self._alias, self._agent)
             self.outbox.add(turn, Draftee(said, profile_slot(sequence)))
-
-    def _say_undecided_again(self, turn: Turn) -> None:
-        """Publish our records of undecided tasks once more."""
-        said: dict[RecordId, None] = {}
-        for task_id in undecided(turn.rows):
-            submitted = find_task(turn.rows, task_id)
-            if submitted is None:
-                continue
-            if submitted.author == self.me:
-                said[submitted.record_id] = None
-            for kind in (Kind.COMMIT, Kind.JURY, Kind.REVEAL):
-                record_id = find_slot(turn.rows, statement_slot(kind, task_id))
-                if record_id is not None:
-                    said[record_id] = None
-        for record_id in said:
-            raw = find_record(turn.rows, record_id)
-            if raw is not None:
-                self.outbox.say_again(raw)
 
     def _receive(self, turn: Turn, event: Received) -> None:
         """Take records in; all of a gossip message have one author."""

@@ -3,7 +3,8 @@
 A statement is signed only when it leaves, with all that gathered meanwhile, since gossip costs by
 the message and not by the byte. An author publishes at most one message per
 `max(batch_ms, batch_ms_per_author * authors heard lately)`, and never waits longer than
-`batch_ms_max`; the first after a pause goes at once.
+`batch_ms_max`; the first after a pause goes at once. Where the network asks for work, a message has
+one new record, whose work was done before.
 """
 
 from collections import deque
@@ -14,13 +15,14 @@ from node.core.effects import Channel, Publish, Reply
 from node.core.events import Token
 from node.core.own import Asked, Entry, Opening, entry_changes, find_slot, pack_entry
 from node.core.pace import Recent
+from node.core.sealer import Order, Sealer
 from node.core.settings import Settings
 from node.core.turn import Turn
 from protocol.canonical import pack
 from protocol.gossip import pack_gossip
 from protocol.keys import Signer
 from protocol.params import GOSSIP_BYTES_MAX, GOSSIP_RECORDS_MAX, Network
-from protocol.record import Verified, seal
+from protocol.record import Verified
 from protocol.schema import fields_of
 from protocol.statements import Jury, Statement
 
@@ -54,6 +56,7 @@ class Outbox:
 
     Attributes:
         signing: Whether this key may sign.
+        sealer: Signs what leaves here, and our presences.
         last_created_ms: The date of our newest record, presences included.
     """
 
@@ -67,24 +70,26 @@ class Outbox:
         last_created_ms: int,
     ) -> None:
         self.signing = False
-        self._signer = signer
+        self.sealer = Sealer(signer, network)
         self._network = network
         self._settings = settings
         self._alarms = alarms
         self._waiting: deque[Draftee] = deque()
         self._slots: dict[bytes, Draftee] = {}
         self._again: deque[bytes] = deque()
+        self._worked: list[Draftee] = []  # those in the record whose work is being done
+        self._order: Order | None = None
         self._next_ms = 0
         self.last_created_ms = last_created_ms
         self._crowd = Recent(_CROWD_SPAN_MS)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._worked)
 
     @property
     def is_full(self) -> bool:
         """Answer whether users must wait before they ask for more."""
-        return len(self._waiting) >= self._settings.outbox_max
+        return len(self) >= self._settings.outbox_max
 
     def add(self, turn: Turn, draftee: Draftee) -> bool:
         """Queue a statement; answer False if its slot is used up, or spoken for."""
@@ -102,8 +107,17 @@ class Outbox:
     def forget(self, slot: bytes) -> None:
         """Drop what waits for a slot, if anything does: it was used up elsewhere."""
         draftee = self._slots.pop(slot, None)
-        if draftee is not None:
-            self._waiting.remove(draftee)
+        if draftee is None:
+            return
+        if draftee in self._worked:  # the others need another record
+            self._waiting.extendleft(reversed(self._worked))
+            self._worked, self._order = [], None
+        self._waiting.remove(draftee)
+
+    def note_work(self, ticket: int, work: int) -> None:
+        """Take in what work was found, if it is that of the record which waits for it."""
+        if self._order is not None and self._order.ticket == ticket:
+            self._order.work = work
 
     def say_again(self, raw: bytes) -> None:
         """Publish one of our stored records once more, byte for byte."""
@@ -124,7 +138,9 @@ class Outbox:
 
     def flush(self, turn: Turn) -> list[Verified]:
         """Sign and publish what waits, if it may leave now; return the new records."""
-        if not self._again and (not self._waiting or not self.signing):
+        if self.sealer.needs_work:
+            self._order_work(turn)
+        if not self._again and not self._can_seal:
             return []
         if turn.now.ms < self._next_ms:
             self._alarms.set(OUTBOX, self._next_ms)
@@ -137,23 +153,52 @@ class Outbox:
             room -= len(self._again[0]) + 4
             message.append(self._again.popleft())
         sealed: list[Verified] = []
-        while self.signing and self._waiting and len(message) < GOSSIP_RECORDS_MAX:
-            group = self._next_group(room)
-            if not group:
+        while self._can_seal and len(message) < GOSSIP_RECORDS_MAX:
+            record = self._seal_next(turn, room)
+            if record is None:
                 break
-            record = self._seal(turn, group)
             room -= len(record.raw) + 4
             message.append(record.raw)
             sealed.append(record)
         if message:
             turn.effects.append(Publish(Channel.RECORDS, pack_gossip(message)))
-            self._crowd.add(self._signer.public_key, turn.now.ms)
+            self._crowd.add(self.sealer.public_key, turn.now.ms)
             crowd_ms = self._settings.batch_ms_per_author * self._crowd.count(turn.now.ms)
             pause_ms = min(max(self._settings.batch_ms, crowd_ms), self._settings.batch_ms_max)
             self._next_ms = turn.now.ms + pause_ms
-        if self._again or (self._waiting and self.signing):
+        if self._again or self._can_seal:
             self._alarms.set(OUTBOX, self._next_ms)
         return sealed
+
+    @property
+    def _can_seal(self) -> bool:
+        """Answer whether something waits for nothing but its turn."""
+        if self.sealer.needs_work:
+            return self._order is not None and self._order.work is not None
+        return bool(self._waiting) and self.signing
+
+    def _order_work(self, turn: Turn) -> None:
+        """Have the work of the next record done, unless that of one is being done."""
+        if self._order is None and self._waiting and self.signing:
+            group = self._next_group(GOSSIP_BYTES_MAX - 8)
+            if group:
+                said = [draftee.statement for draftee in group]
+                self._order = self.sealer.order(turn, said, self.created_ms(turn))
+                self._worked = group
+
+    def _seal_next(self, turn: Turn, room: int) -> Verified | None:
+        """Seal the next record and write it down, if there is room for it in the message."""
+        if self._order is None:
+            group = self._next_group(room)
+            if not group:
+                return None
+            said = [draftee.statement for draftee in group]
+            return self._write_down(turn, group, self.sealer.seal(said, self.created_ms(turn)))
+        if sum(draftee.size for draftee in self._worked) + _RECORD_BYTES > room:
+            return None
+        group, order = self._worked, self._order
+        self._worked, self._order = [], None
+        return self._write_down(turn, group, self.sealer.seal_order(order))
 
     def _next_group(self, room: int) -> list[Draftee]:
         """Take the statements of the next record off the queue: one jury, or many others."""
@@ -171,16 +216,10 @@ class Outbox:
                 break
         return group
 
-    def _seal(self, turn: Turn, group: list[Draftee]) -> Verified:
+    def _write_down(self, turn: Turn, group: list[Draftee], record: Verified) -> Verified:
         for draftee in group:
             assert find_slot(turn.rows, draftee.slot) is None, "a slot is signed once"
             del self._slots[draftee.slot]
-        record = seal(
-            [draftee.statement for draftee in group],
-            signer=self._signer,
-            created_ms=self.created_ms(turn),
-            network=self._network,
-        )
         entry = Entry(
             record.raw,
             tuple(draftee.slot for draftee in group),

@@ -253,6 +253,8 @@ class Host:
                 self.journal.append(entry)
             case fx.Infer(task_id, _, input_bytes):
                 self.timers.infer(task_id, input_bytes)
+            case fx.Work():
+                self.timers.work(effect)
             case fx.Reply(token, task_id):
                 self.world.users.accepted(token, task_id)
             case fx.Refuse():

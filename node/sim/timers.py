@@ -1,14 +1,18 @@
 """What a simulated host waits for: its machine's alarm, and model runs that go on."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING
 
+from node.core import effects as fx
 from node.core import events as ev
 from protocol.ids import TaskId
+from protocol.work import find_work
 
 if TYPE_CHECKING:
     from node.sim.host import Host
 
+_TRIES = 1_024  # at once
 WAKES_AT_ONCE_MAX = 1_000  # a machine that is woken more often in one moment spins
 
 
@@ -40,6 +44,18 @@ class Timers:
         models.began(host, task_id)
         wait_ms = models.takes_ms(host, task_id)
         host.world.schedule.after(wait_ms, self._inferred, host.life, task_id, input_bytes)
+
+    def work(self, asked: fx.Work) -> None:
+        """Have the work of a record done, which takes no time but that of this program."""
+        lots = (find_work(asked.record, start=at, tries=_TRIES) for at in count(0, _TRIES))
+        work = next(one for one in lots if one is not None)
+        host = self._host
+        host.world.schedule.after(0, self._worked, host.life, asked.ticket, work)
+
+    def _worked(self, life: int, ticket: int, work: int) -> None:
+        host = self._host
+        if life == host.life and not self._postponed(self._worked, life, ticket, work):
+            host.tell(ev.Worked(ticket, work))
 
     def _wake(self, life: int, at_ms: int) -> None:
         host = self._host

@@ -12,6 +12,7 @@ from node.gate import RecordGate
 from node.instruments import Instruments
 from node.loop import Loop
 from protocol.ids import PublicKey
+from protocol.params import Network
 from protocol.statements import Answer, AnswerKind, Capability, Result
 from protocol.topics import topics_of
 from tests.builders import NETWORK, signer
@@ -56,7 +57,7 @@ class Bench:
     instruments: Instruments = field(default_factory=lambda: Instruments(PublicKey(bytes(32))))
 
 
-def a_bench(name: str = "alice") -> Bench:
+def a_bench(name: str = "alice", *, network: Network = NETWORK) -> Bench:
     done: list[str] = []
     published: list[tuple[Channel, bytes]] = []
     told: list[tuple[int, list[Changes]]] = []
@@ -79,7 +80,7 @@ def a_bench(name: str = "alice") -> Bench:
     log = Log()
     machine = Machine(
         signer=signer(name),
-        network=NETWORK,
+        network=network,
         rows=log,
         dice=lambda size: next(numbers).to_bytes(size),
         alias=name,
@@ -96,6 +97,6 @@ def a_bench(name: str = "alice") -> Bench:
         instruments=instruments,
     )
     gate = RecordGate(
-        loop=loop, log=log, network=NETWORK, topics=TOPICS, rejected=instruments.rejected
+        loop=loop, log=log, network=network, topics=TOPICS, rejected=instruments.rejected
     )
     return Bench(loop, log, gate, done, published, told, instruments)

@@ -2,7 +2,7 @@
 
 import trio
 
-from node.core.effects import Channel
+from node.core.effects import Channel, Infer
 from node.core.events import CapabilitiesChanged, SigningAllowed, Started
 from node.instruments import REJECTIONS, WRONG_TOPIC, Instruments
 from node.metering import Spread
@@ -72,9 +72,9 @@ async def test_runs__counts_what_fails_and_answers_none() -> None:
     measured = Instruments(key("alice"), ["echo"])
     runs = Runs(EchoInference(), measured)
 
-    result = await runs.result(TaskId(bytes(32)), ECHO, b"fail")
+    ended = await runs.inferred(Infer(TaskId(bytes(32)), ECHO, b"fail"))
 
-    assert result is None
+    assert ended.result is None
     assert measured.runs["failed"].counts() == {"echo": 1}
     assert count(measured.answers["echo"].spread()) == 0
 

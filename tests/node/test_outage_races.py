@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from node.clock import Clock
-from node.core.effects import Channel
+from node.core.effects import Channel, Infer
 from node.core.events import Listening, Now, Received, Submit, Token, Via
 from node.core.machine import Machine
 from node.errors import RequestRefused, SignedElsewhere, StoreError
@@ -55,7 +55,7 @@ async def test_a_run_that_ends_while_the_machine_is_remade__is_no_news_to_the_ne
     monkeypatch.setattr(disk.recovery, "again", again)
     async with trio.open_nursery() as nursery:
         await running(disk, nursery)
-        nursery.start_soon(disk.loop._infer, TaskId(bytes(32)), ECHO, b"x")
+        nursery.start_soon(disk.loop._hear, Infer(TaskId(bytes(32)), ECHO, b"x"))
 
         disk.rows_fail.append(StoreError("no space left"))
         with pytest.raises(RequestRefused):

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.canonical import pack
-from protocol.errors import BadSignature, Malformed, NotAMember, TooLittleWork, WrongNetwork
+from protocol.errors import BadSignature, Malformed, NotAMember, WrongNetwork
 from protocol.gossip import message_id, pack_gossip, unpack_gossip
 from protocol.ids import Commitment, Digest, PublicKey, TaskId, sha256
-from protocol.params import Network, NetworkParams, network_of
-from protocol.record import decode_record, has_work, open_record, seal, signed_bytes
+from protocol.params import NetworkParams, network_of
+from protocol.record import decode_record, open_record, seal, signed_bytes
 from protocol.schema import fields_of, sorted_capabilities
 from protocol.sealing import task_id_of
 from protocol.statements import (
@@ -175,33 +175,6 @@ def test_record__by_a_stranger_to_a_member_list_is_refused() -> None:
     assert a_record("bo", a_task(), network=club).author == key("bo")
     with pytest.raises(NotAMember):
         open_record(raw_record("cy", fields_of(a_task()), network_id=club.network_id), club)
-
-
-def test_record__bears_the_work_its_network_asks_for() -> None:
-    dear = network_of(replace(NETWORK.params, record_work_bits=8))
-
-    record = a_record("an", a_task(), network=dear)
-
-    assert record.record_id[0] == 0
-    assert open_record(record.raw, dear) == record
-    lazy = next(
-        raw
-        for work in range(100)
-        if not has_work(sha256(signed_bytes(raw := _worked(work, dear))), 8)
-    )
-    with pytest.raises(TooLittleWork):
-        open_record(lazy, dear)
-
-
-def _worked(work: int, network: Network) -> bytes:
-    return raw_record("an", fields_of(a_task()), work=work, network_id=network.network_id)
-
-
-@pytest.mark.parametrize("bits", [0, 1, 7, 8, 9, 255, 256])
-def test_has_work__counts_leading_zero_bits(bits: int) -> None:
-    assert has_work((2 ** (256 - bits) - 1).to_bytes(32), bits)
-    if bits:
-        assert not has_work((2 ** (256 - bits)).to_bytes(32), bits)
 
 
 def test_task_id__binds_author_network_and_every_word() -> None:

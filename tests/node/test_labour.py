@@ -1,0 +1,98 @@
+"""Work beside the event loop: in order, in lots, and given up when it is not wanted any more."""
+
+from dataclasses import replace
+
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core.effects import Channel, Work
+from node.core.events import CapabilitiesChanged, SigningAllowed, Started
+from node.labour import LOT_BYTES, TRY_BYTES, Labour, tries_at_once
+from protocol.gossip import unpack_gossip
+from protocol.params import network_of
+from protocol.record import open_record
+from protocol.work import Unworked, find_work, has_work
+from tests.builders import NETWORK
+from tests.node.shell_bench import ECHO, a_bench
+
+BITS = 8
+DEAR = network_of(replace(NETWORK.params, record_work_bits=BITS))
+ENDLESS = Unworked(b"before", b"after", 256)
+
+
+@given(st.integers(0, 70_000), st.integers(0, 70_000))
+def test_tries_at_once__fill_a_lot_and_are_at_least_one(before: int, after: int) -> None:
+    tries = tries_at_once(Unworked(bytes(before), bytes(after), 20))
+
+    assert tries >= 1
+    assert tries * (TRY_BYTES + before + after) <= LOT_BYTES
+
+
+async def test_worked__goes_on_from_lot_to_lot_until_the_work_is_found() -> None:
+    lot = tries_at_once(Unworked(b"", bytes(1_000_000), 0))
+    number, work = next(
+        (number, work)
+        for number in range(1_000)
+        if (work := find_work(_large(number), start=0, tries=10 * lot)) is not None and work > lot
+    )
+
+    found = await Labour().worked(Work(7, _large(number)))
+
+    assert (found.ticket, found.work) == (7, work)
+
+
+def _large(number: int) -> Unworked:
+    return Unworked(str(number).encode(), bytes(1_000_000), 4)
+
+
+async def test_worked__serves_in_order() -> None:
+    labour = Labour()
+    ended: list[int] = []
+
+    async def work(ticket: int) -> None:
+        ended.append((await labour.worked(Work(ticket, Unworked(b"", bytes(ticket), 6)))).ticket)
+
+    async with trio.open_nursery() as nursery:
+        for ticket in range(5):
+            nursery.start_soon(work, ticket)
+            await trio.testing.wait_all_tasks_blocked(0.001)
+
+    assert ended == list(range(5))
+
+
+async def test_worked__can_be_given_up_and_then_others_come_first() -> None:
+    labour = Labour()
+
+    with trio.move_on_after(0.05) as scope:
+        await labour.worked(Work(1, ENDLESS))
+    ended = await labour.worked(Work(2, Unworked(b"", b"", 1)))
+
+    assert scope.cancelled_caught
+    assert ended.ticket == 2
+
+
+async def test_loop__signs_what_was_worked_for_and_says_goodbye() -> None:
+    bench = a_bench(network=DEAR)
+    for event in (Started(), CapabilitiesChanged((ECHO,)), SigningAllowed()):
+        await bench.loop.tell(event)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.loop.run)
+        with trio.fail_after(30):
+            await bench.loop.submit("r1", ECHO, b"hello", 1)
+            while not _said(bench.published, Channel.PRESENCE):  # noqa: ASYNC110 - no event says so
+                await trio.sleep(0.01)
+            await bench.loop.stop()
+        nursery.cancel_scope.cancel()
+
+    (last,) = [open_record(raw, DEAR) for raw in unpack_gossip(bench.published[-1][1])]
+    assert last.presence is not None
+    assert last.presence.ttl_ms == 0
+    for _, data in bench.published:
+        assert all(has_work(open_record(raw, DEAR).record_id, BITS) for raw in unpack_gossip(data))
+    assert bench.done.index("journal") < bench.done.index("publish records")
+
+
+def _said(published: list[tuple[Channel, bytes]], channel: Channel) -> bool:
+    return any(one is channel for one, _ in published)
