@@ -12,14 +12,14 @@ import trio
 
 from node.archive import NodeArchive
 from node.clock import Clock
-from node.config import DEFAULT_LISTEN, DEFAULT_LISTEN_PORT, Config
+from node.config import Config
 from node.core.effects import Channel
 from node.core.events import CapabilitiesChanged, Room, Started
 from node.core.machine import Machine
 from node.core.presences import Presences
 from node.core.settings import Settings
 from node.disk import DiskWatch
-from node.errors import SignedElsewhere, StartError, first_of
+from node.errors import SignedElsewhere, first_of
 from node.exchange import PRESENCES_MAX
 from node.explain.differ import NodeDiffer
 from node.explain.service import NodeExplainer
@@ -30,11 +30,12 @@ from node.instruments import Instruments
 from node.introduction import introduction
 from node.joining import PEER_BOOK_NAME, learn_addresses, open_joiner
 from node.keys import NodeKey, load_key
+from node.listening import default_listen
 from node.loop import Loop
 from node.market import Doors, NodeMarket
+from node.membership import admitted
 from node.meter import NodeMeter
 from node.net.host import NetHost
-from node.net.sockets import check_free, read_multiaddr
 from node.news import Reporter
 from node.ports import Net
 from node.prover import NodeProver
@@ -76,6 +77,7 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
     key = load_key(
         config.directory, key_file=config.key_file, passphrase_file=config.passphrase_file
     )
+    config = admitted(config, key.signer.public_key)
     store = open_store(
         config.directory,
         network_id=config.network.network_id,
@@ -170,7 +172,7 @@ class _Node:
         answerers[self._topics.leaderboard_stream] = self._answer_leaderboard
         self._host = NetHost(
             seed=key.seed,
-            listen=config.listen or (self._default_listen(),),
+            listen=config.listen or (default_listen(say),),
             announce=config.announce,
             topics=(self._topics.records, self._topics.presence),
             gate=RecordGate(
@@ -200,7 +202,7 @@ class _Node:
             counters=self._host.stats,
             joining=lambda: self._joining,
             has_bootstrap=bool(config.bootstrap),
-            default_type=config.task_types[0],
+            default_type=next(iter(config.task_types), ""),
             version=VERSION,
         )
         self._market = NodeMarket(doors)
@@ -256,8 +258,8 @@ class _Node:
                     token_file=self._config.directory / FILE_NAME,
                 ):
                     self._say(line)
-                nursery.start_soon(self._readiness.stay_alive)
                 self._readiness.serving(f"{self._config.node_id} serves at {rpc.url}")
+                nursery.start_soon(self._readiness.stay_alive)
                 try:
                     async for _ in signals:
                         break
@@ -289,15 +291,6 @@ class _Node:
             adopts=is_adopting(config.directory),
             presences=presences,
         )
-
-    def _default_listen(self) -> str:
-        """Return the default address, or any free port if another node has it."""
-        try:
-            check_free(read_multiaddr(DEFAULT_LISTEN))
-        except StartError:
-            self._say(f"port {DEFAULT_LISTEN_PORT} is taken; listening on a free one instead")
-            return DEFAULT_LISTEN.replace(str(DEFAULT_LISTEN_PORT), "0")
-        return DEFAULT_LISTEN
 
     async def _publish(self, channel: Channel, data: bytes) -> None:
         topics = self._topics

@@ -259,9 +259,9 @@ class NodeMarket:
         doors = self._doors
         if doors.loop.outage:
             return f"the disk: {doors.loop.outage}"
-        if not capabilities:
+        if doors.inference.task_type_names() and not capabilities:
             return "the model to load"
-        if not doors.machine.outbox.signing:
+        if doors.machine.may_write and not doors.machine.outbox.signing:
             return "a first exchange with a peer, before anything is signed"
         if doors.has_bootstrap:
             if not doors.sync.completed:
@@ -273,6 +273,8 @@ class NodeMarket:
 
     def _model_state(self) -> str:
         status = self._doors.inference.status
+        if not self._doors.inference.task_type_names():
+            return "off"
         if status.state is WorkerState.READY or not status.last_error:
             return status.state.value
         return f"{status.state.value}: {status.last_error}"

@@ -245,6 +245,9 @@ class InferenceService:
         return served
 
     def _find(self, task_type: str) -> FoundTaskType:
+        if not self._found:
+            message = "this node runs nothing; submit to one that does"
+            raise RequestRefused(400, "task_type_unknown", message)
         if task_type not in self._found:
             known = ", ".join(sorted(self._found)) or "none"
             message = f"no task type {task_type} here; enabled: {known}"

@@ -20,6 +20,7 @@ from node.sync import Sync
 from node.sync_items import SyncItems
 from node.sync_session import SyncSession
 from protocol.ids import PeerId
+from protocol.params import Network
 from protocol.reconcile import respond
 from protocol.reconcile_items import Item, SortedItems
 from protocol.record import Verified
@@ -96,6 +97,7 @@ class Node:
     bench: Bench
     net: FakeNet
     sync: Sync
+    network: Network = NETWORK
 
     @property
     def peer_id(self) -> PeerId:
@@ -110,18 +112,18 @@ class Node:
         return all(has_record(self.bench.log, record.record_id) for record in records)
 
 
-def a_node(name: str, *, may_sign: bool = True) -> Node:
-    bench, net = a_bench(name), FakeNet(name)
+def a_node(name: str, *, may_sign: bool = True, network: Network = NETWORK) -> Node:
+    bench, net = a_bench(name, network=network), FakeNet(name)
     sync = Sync(
         loop=bench.loop,
         log=bench.log,
         net=lambda: net,
-        network=NETWORK,
+        network=network,
         topics=TOPICS,
         live_presences=lambda: bench.loop.machine.live_presences(bench.loop.now(), most=9),
         signing_allowed=may_sign,
     )
-    return Node(bench, net, sync)
+    return Node(bench, net, sync, network)
 
 
 def introduce(one: Node, other: Node) -> None:
@@ -165,7 +167,7 @@ def a_session(
         loop=node.bench.loop,
         log=node.bench.log,
         items=SyncItems(node.bench.loop, node.bench.log),
-        network=NETWORK,
+        network=node.network,
         topics=TOPICS,
         checks=trio.CapacityLimiter(2),
         salt=SALT,
