@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench clean
+.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench soak clean
 
 demo: $(VENV)/.ml
 	$(BIN)/aimarket demo $(DEMO)
@@ -75,6 +75,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.rpc
 	$(BIN)/python -m bench.gossip
+
+# Half an hour: five real nodes, churn, a flooder. Slopes of what must not grow.
+soak: $(VENV)/.dev
+	$(BIN)/python -m bench.soak
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -155,11 +155,7 @@ def main() -> None:
 
 def _numbers(node: BenchNode) -> dict[str, float]:
     """Return what a node counts, by our names."""
-    found: dict[str, float] = {}
-    for line in node.read("/metrics")[1].decode().splitlines():
-        if not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            found[name] = float(value)
+    found = node.metrics()
     sync = "aimarket_sync_records_total"
     return {
         "records": found["aimarket_records"],

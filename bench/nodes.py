@@ -63,6 +63,15 @@ class BenchNode:
         except (OSError, http.client.HTTPException):
             return self.call(method, path, body)
 
+    def metrics(self) -> dict[str, float]:
+        """Return every number it tells monitoring, by name and labels."""
+        try:
+            _, text = self.read("/metrics")
+        except (OSError, http.client.HTTPException):
+            _, text = self.read("/metrics")
+        lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
     def status(self) -> dict[str, Any]:
         """Return GET /status."""
         answer: dict[str, Any] = self.patient("GET", "/status")[1]
@@ -86,7 +95,7 @@ def network(
     try:
         for name in names:
             bootstrap = nodes[0].status()["addresses"] if nodes else []
-            nodes.append(_start(root, name, genesis, bootstrap))
+            nodes.append(started(root, name, genesis, bootstrap))
         for node in nodes:
             _wait(lambda n=node: n.status()["capable"].get("echo", 0) >= len(nodes) - 1, node)
         yield nodes
@@ -101,7 +110,8 @@ def network(
                 node.process.wait()
 
 
-def _start(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchNode:
+def started(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchNode:
+    """Start one echo node, for the first time or again, and wait until it is ready."""
     command = [sys.executable, "-m", "node.main", "--id", name, "--home", str(root)]
     command += ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-port", "0", "--task-type", "echo"]
     command += ["--network-genesis", genesis, "--log-level", "warning", "--config", os.devnull]
@@ -111,10 +121,18 @@ def _start(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchNo
     with (root / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
     node = BenchNode(name, process, root / name)
-    _wait((node.folder / "rpc.json").exists, node)
+    _wait(lambda: _has_left_its_address(node), node)
     _wait(lambda: node.patient("GET", "/ready")[0] == 200, node)
     node.ready_s = time.monotonic() - began
     return node
+
+
+def _has_left_its_address(node: BenchNode) -> bool:
+    """Answer whether the address is that of this very process, not of one that was killed."""
+    try:
+        return bool(json.loads((node.folder / "rpc.json").read_text())["pid"] == node.process.pid)
+    except FileNotFoundError:
+        return False
 
 
 def _wait(done: Any, node: BenchNode) -> None:
