@@ -28,7 +28,7 @@ TOGETHER_WITHIN_S = 40.0  # a growing pause between dials, and two rounds of syn
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Street]:
-    with street(tmp_path) as found:
+    with street(tmp_path, is_forked=False) as found:
         yield found
 
 
