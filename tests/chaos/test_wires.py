@@ -142,3 +142,15 @@ def test_sweep__takes_down_what_a_killed_run_left_and_not_ours(wires: Wires) -> 
     assert not any(path.exists() for path in left)
     assert (NAMESPACES / wires.switch).exists()
     assert Path(f"/proc/{os.getpid()}").exists()
+
+
+def test_move__leaves_nobody_at_the_old_address(wires: Wires) -> None:
+    stays, goes = wires.plug("stays"), wires.plug("goes")
+
+    moved = wires.move(goes)
+
+    assert moved.host != goes.host
+    assert calls(stays, moved)
+    assert calls(moved, stays)
+    with pytest.raises(OSError, match="Cannot assign requested address"):
+        listening(goes)

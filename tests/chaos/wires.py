@@ -5,6 +5,7 @@ the process that made it; what a killed run left is swept away by the next. Need
 """
 
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -12,13 +13,14 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PREFIX = "aimbed"
 NAMESPACES = Path("/run/netns")
 PLUGS_MAX = 200  # one byte of the address, with room for the relay
 TABLE = "bed"
+MOVED_NET = "10.77.1."  # where plugs go that move; those that stay are in 10.77.0
 CLONE_NEWNET = 0x40000000
 # A line of 1 Mbit/s sends one full packet in 12 ms; it may wait for as long as home routers let it.
 BURST = "16kb"
@@ -73,6 +75,7 @@ class Wires:
         self._mark = f"{PREFIX}-{os.getpid()}-{_started_ticks(os.getpid())}-{time.monotonic_ns()}"
         self.switch = f"{self._mark}-switch"
         self.plugs: list[Plug] = []
+        self._moves = itertools.count(1)
         try:
             _ip(None, f"netns add {self.switch}")
             _ip(self.switch, "link add name bridge type bridge", "link set bridge up")
@@ -97,7 +100,7 @@ class Wires:
         )
         _ip(
             made.namespace,
-            f"addr add {made.host}/24 dev eth0",
+            f"addr add {made.host}/16 dev eth0",
             "link set eth0 addrgenmode none up",
             "link set lo up",
             *(_neighbour(other) for other in self.plugs if other is not made),
@@ -110,6 +113,21 @@ class Wires:
             rule = f'{way}name "{made.port}" counter name "{counter}"'
             self._nft(f"add rule bridge {TABLE} counting {rule}")
         return made
+
+    def move(self, plug: Plug) -> Plug:
+        """Take its address from a plug and give it another, as happens when a line comes back."""
+        moved = replace(plug, host=f"{MOVED_NET}{next(self._moves)}")
+        others = [known for known in self.plugs if known is not plug]
+        _ip(
+            plug.namespace,
+            f"addr del {plug.host}/16 dev eth0",
+            f"addr add {moved.host}/16 dev eth0",
+            *map(_neighbour, others),
+        )
+        for other in others:
+            _ip(other.namespace, _neighbour(moved))
+        self.plugs[self.plugs.index(plug)] = moved
+        return moved
 
     def sever(self, pairs: Iterable[tuple[Plug, Plug]]) -> None:
         """Let nothing through between the plugs of each pair, either way, and say nothing."""
