@@ -58,10 +58,16 @@ class Door:
         by_author = self._authors.take(author, turn.now.ms)
         return self._counted("records", self._senders.take(sender, turn.now.ms) and by_author)
 
-    def is_presence_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
-        """Take a token for one presence, gossiped or exchanged; apart from those for records."""
+    def is_presence_within_pace(
+        self, turn: Turn, author: PublicKey, sender: PeerId, *, is_known: bool
+    ) -> bool:
+        """Take a token for one presence, gossiped or exchanged; apart from those for records.
+
+        Who was never heard of cannot have spoken too often; most of a crowd that starts is that.
+        """
         by_sender = self._presences.take(sender, turn.now.ms)
-        return self._counted("presences", self._speakers.take(author, turn.now.ms) and by_sender)
+        by_author = not is_known or self._speakers.take(author, turn.now.ms)
+        return self._counted("presences", by_author and by_sender)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return how full each table is, and how full it may be."""

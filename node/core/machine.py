@@ -286,7 +286,10 @@ class Machine:
         for record in event.records:
             if record.author == self.me or not self.presences.is_news(record):
                 continue
-            if not self.door.is_presence_within_pace(turn, record.author, event.sender):
+            is_known = self.presences.find(record.author) is not None
+            if not self.door.is_presence_within_pace(
+                turn, record.author, event.sender, is_known=is_known
+            ):
                 continue  # its author says it again soon
             was_live = self.presences.is_live(record.author, turn.now.ms)
             if not self.presences.hear(record, turn.now.ms):

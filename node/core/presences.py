@@ -1,6 +1,7 @@
 """Who is here: the last word of every author about itself, for as long as it counts."""
 
 from collections.abc import Mapping
+from heapq import heappop, heappush
 
 from node.core.settings import Settings
 from protocol.ids import PublicKey
@@ -11,6 +12,7 @@ from protocol.statements import Capability, Presence
 # ask for ourselves; the oldest list makes room.
 CROWDS_MAX = 16
 _NEVER_MS = 2**63
+_SECOND_MS = 1_000
 
 
 class Heard:
@@ -45,23 +47,56 @@ class Heard:
 class _Crowd:
     """Who can run one thing: all that are live, and some that were until lately.
 
+    Whoever is listed is also filed under a second in which its time may run out, not later than it
+    does: so nobody else needs to be looked at then.
+
     Attributes:
         authors: In the order they came.
         until_ms: Before this moment nobody's time runs out.
     """
 
-    __slots__ = ("authors", "until_ms")
+    __slots__ = ("_ends", "_seconds", "authors", "until_ms")
 
     def __init__(self) -> None:
         self.authors: dict[PublicKey, Heard] = {}
         self.until_ms = _NEVER_MS
+        self._ends: dict[int, list[PublicKey]] = {}
+        self._seconds: list[int] = []  # a heap of the keys of `_ends`
+
+    def take(self, author: PublicKey, known: Heard, was_until_ms: int) -> None:
+        """List an author, be it for the first time or with another end of its time."""
+        is_filed = author in self.authors and known.until_ms >= was_until_ms
+        self.authors[author] = known
+        if not is_filed:
+            self._file(author, known.until_ms)
 
     def sweep(self, now_ms: int) -> None:
         """Let those go whose time has run out."""
-        self.authors = {
-            author: known for author, known in self.authors.items() if known.until_ms > now_ms
-        }
-        self.until_ms = min((known.until_ms for known in self.authors.values()), default=_NEVER_MS)
+        again: list[tuple[PublicKey, int]] = []
+        while self._seconds and self._seconds[0] <= now_ms // _SECOND_MS:
+            filed = self._ends.pop(heappop(self._seconds))
+            for author in dict.fromkeys(filed):
+                known = self.authors.get(author)
+                if known is not None and known.until_ms <= now_ms:
+                    del self.authors[author]
+                elif known is not None:
+                    again.append((author, known.until_ms))
+        self.until_ms = _NEVER_MS
+        for author, until_ms in again:
+            self._file(author, until_ms)
+        if self._seconds:
+            self.until_ms = min(self.until_ms, self._seconds[0] * _SECOND_MS)
+        self.until_ms = max(self.until_ms, now_ms + 1)
+
+    def _file(self, author: PublicKey, until_ms: int) -> None:
+        second = until_ms // _SECOND_MS
+        filed = self._ends.get(second)
+        if filed is None:
+            self._ends[second] = [author]
+            heappush(self._seconds, second)
+        else:
+            filed.append(author)
+        self.until_ms = min(self.until_ms, until_ms)
 
 
 class Presences:
@@ -90,8 +125,8 @@ class Presences:
             known.record = record
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
-        known.until_ms = now_ms + presence.ttl_ms
-        self._sort_in(author, known, presence)
+        was_until_ms, known.until_ms = known.until_ms, now_ms + presence.ttl_ms
+        self._sort_in(author, known, presence, was_until_ms)
         return True
 
     def is_news(self, record: Verified) -> bool:
@@ -115,9 +150,10 @@ class Presences:
             ttl_ms = presence.ttl_ms
         known.newest_ms = created_ms
         known.heard_ms = now_ms
+        was_until_ms = known.until_ms
         known.until_ms = max(known.until_ms, now_ms + ttl_ms)
         if presence is not None:
-            self._sort_in(author, known, presence)
+            self._sort_in(author, known, presence, was_until_ms)
         return not was_live
 
     def is_live(self, author: PublicKey, now_ms: int) -> bool:
@@ -162,16 +198,16 @@ class Presences:
         crowd = self._crowds[capability] = _Crowd()
         for author, known in self._heard.items():
             if known.presence is not None and capability in known.presence.capabilities:
-                crowd.authors[author] = known
-        crowd.until_ms = 0  # nobody has looked yet who is gone
+                crowd.take(author, known, known.until_ms)
         return crowd
 
-    def _sort_in(self, author: PublicKey, known: Heard, presence: Presence) -> None:
+    def _sort_in(
+        self, author: PublicKey, known: Heard, presence: Presence, was_until_ms: int
+    ) -> None:
         """List an author with those who can run what it can."""
         for capability, crowd in self._crowds.items():
             if capability in presence.capabilities:
-                crowd.authors[author] = known
-                crowd.until_ms = min(crowd.until_ms, known.until_ms)
+                crowd.take(author, known, was_until_ms)
             else:
                 crowd.authors.pop(author, None)
 
