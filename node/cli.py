@@ -23,6 +23,7 @@ COMMANDS = {
     "peers": "node.commands_network",
     "status": "node.commands_network",
     "network": "node.commands_private",
+    "invite": "node.commands_invite",
     "sync": "node.commands_sync",
     "health": "node.commands_network",
     "explain": "node.commands_explain",

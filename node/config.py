@@ -6,7 +6,8 @@ from pathlib import Path
 
 from multiaddr import Multiaddr
 
-from bootstrap.addresses import FIRST_PARTS, BadAddress, parse_address
+from bootstrap.addresses import FIRST_PARTS, BadAddress
+from bootstrap.leads import parse_lead
 from node.errors import UsageError
 from node.operate import Place
 from protocol.errors import Malformed
@@ -43,7 +44,7 @@ class Config:
         key_file: Where its key is; None for the directory.
         passphrase_file: Where the passphrase of its key is; None to ask, if it has one.
         network: Which network it belongs to.
-        bootstrap: Full multiaddrs to dial first, those of the network's file last.
+        bootstrap: Leads to join by (`bootstrap.leads`), those of the network's file last.
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
         relay: Whether it carries connections to nodes that nobody can dial.
@@ -94,13 +95,16 @@ def make_config(
     Raises:
         UsageError: Something cannot be; the message begins with the option.
     """
+    from node.network_choice import follow_links
+
+    dialled = check_bootstrap(follow_links(bootstrap, place.network))
     return Config(
         node_id=place.node_id,
         directory=place.directory,
         key_file=place.key_file,
         passphrase_file=place.passphrase_file,
         network=place.network,
-        bootstrap=tuple(dict.fromkeys((*check_bootstrap(bootstrap), *place.bootstrap))),
+        bootstrap=tuple(dict.fromkeys((*dialled, *place.bootstrap))),
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
         relay=relay,
@@ -130,10 +134,10 @@ def check_bootstrap(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Return the addresses in the form they are dialled in.
 
     Raises:
-        UsageError: One is not a full multiaddr.
+        UsageError: One is neither a multiaddr nor a host with a port.
     """
     try:
-        return tuple(parse_address(address).text for address in addresses)
+        return tuple(parse_lead(address).text for address in addresses)
     except BadAddress as error:
         raise UsageError(f"--bootstrap: {error}") from error
 

@@ -29,14 +29,14 @@ from node.inference.service import InferenceLimits, InferenceService
 from node.instruments import Instruments
 from node.introduction import introduction
 from node.joining import PEER_BOOK_NAME, learn_addresses, open_joiner
-from node.keys import NodeKey, load_key
+from node.keys import NodeKey
 from node.listening import default_listen
 from node.loop import Loop
 from node.market import Doors, NodeMarket
-from node.membership import admitted
 from node.meter import NodeMeter
 from node.net.host import NetHost
 from node.news import Reporter
+from node.opening import open_node
 from node.ports import Net
 from node.prover import NodeProver
 from node.readiness import take_readiness
@@ -45,8 +45,8 @@ from node.rpc.offer import offer_rpc
 from node.rpc.token import FILE_NAME, remove_rpc_file
 from node.services import Services
 from node.stopping import end_by_force
-from node.store.halted import advice, end_adoption, is_adopting, note_halt, refuse_halted
-from node.store.open import Store, open_store
+from node.store.halted import advice, end_adoption, is_adopting, note_halt
+from node.store.open import Store
 from node.sync import Sync
 from node.views_events import NodeEvent
 from node.whereabouts import tell_addresses
@@ -73,19 +73,9 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
         StoreError: The disk failed.
     """
     work = choose_work(config)  # before the directory is made: a mistyped name leaves nothing
-    refuse_halted(config.directory, node_id=config.node_id)
-    key = load_key(
-        config.directory, key_file=config.key_file, passphrase_file=config.passphrase_file
-    )
-    config = admitted(config, key.signer.public_key)
-    store = open_store(
-        config.directory,
-        network_id=config.network.network_id,
-        public_key=key.signer.public_key,
-        nickname=config.node_id,
-    )
+    opened = open_node(config)
     try:
-        await _Node(config, work, key, store, say).run()
+        await _Node(opened.config, work, opened.key, opened.store, say).run()
     except (SignedElsewhere, BaseExceptionGroup) as error:
         halted = BaseExceptionGroup("", [error]).subgroup(SignedElsewhere)
         if halted is None:
@@ -95,7 +85,7 @@ async def run_node(config: Config, *, say: Callable[[str], None]) -> None:
             note_halt(config.directory, reason)
         raise SignedElsewhere(f"{reason}; {advice(config.node_id)}") from error
     finally:
-        store.close()
+        opened.store.close()
 
 
 class _Node:

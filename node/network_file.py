@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap.addresses import BadAddress, parse_address
+from bootstrap.addresses import BadAddress
+from bootstrap.leads import parse_lead
 from node.config_file import ConfigFile, unknown_key, wrong_value
 from node.errors import UsageError
 from node.names import key_of, peer_id_of
@@ -163,7 +164,7 @@ def _bootstrap(file: ConfigFile) -> tuple[str, ...]:
     found: list[str] = []
     for text in _texts(file, "bootstrap", BOOTSTRAP_MAX):
         try:
-            found.append(parse_address(text).text)
+            found.append(parse_lead(text).text)
         except BadAddress as error:
             raise UsageError(f"{file.where(('bootstrap',))}: {error}") from error
     return tuple(dict.fromkeys(found))

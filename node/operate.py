@@ -3,13 +3,12 @@
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.errors import UsageError
 from node.operate_config import (
     check_loaded,
     lay_over_config,
@@ -34,8 +33,7 @@ class Place:
         key_file: Where its key is; None for the directory.
         passphrase_file: Where the passphrase of its key is; None to ask, if it has one.
         network: Which network it belongs to.
-        network_file: The file that says so; None if there is none.
-        bootstrap: The addresses in that file.
+        bootstrap: Where to dial first, as its file or a link says.
     """
 
     node_id: str
@@ -43,7 +41,6 @@ class Place:
     key_file: Path | None
     passphrase_file: Path | None
     network: "Network"
-    network_file: Path | None = None
     bootstrap: tuple[str, ...] = ()
 
 
@@ -92,7 +89,7 @@ _OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
         help="File of a private network, as `aimarket network new` makes it.  "
-        "[default: the public network]",
+        "[default: the one it was begun with, else the public network]",
     ),
     setting(
         "--network-genesis",
@@ -100,10 +97,15 @@ _OPTIONS = (
         help="32 hex digits that set a network apart.  [default: the public network]",
     ),
     setting("--network-name", help="Name of that network.  [default: private]"),
+    setting(
+        "--join",
+        metavar="LINK",
+        help="Invite of a node to join by, as `aimarket invite` prints it.  [default: none]",
+    ),
 )
 NAMES = (
     *("node_id", "home", "key_file", "passphrase_file"),
-    *("network_file", "network_genesis", "network_name"),
+    *("network_file", "network_genesis", "network_name", "join"),
 )
 
 
@@ -138,32 +140,28 @@ def place_of(
     network_file: Path | None,
     network_genesis: str | None,
     network_name: str | None,
+    join: str | None,
 ) -> Place:
     """Check which node is meant; None leaves a part to the program.
 
     Raises:
         UsageError: There can be no such node.
     """
-    from node.config import check_key_file, check_node_id, make_network
-    from node.network_file import load_network
+    from node.config import check_key_file, check_node_id
+    from node.network_choice import choose_network
     from node.rpc.endpoint import state_root
 
     name = check_node_id(DEFAULT_ID if node_id is None else node_id)
     root = home if home is not None else state_root(os.environ)
-    place = Place(
+    directory = root / name
+    chosen = choose_network(
+        directory, file=network_file, genesis=network_genesis, name=network_name, link=join
+    )
+    return Place(
         node_id=name,
-        directory=root / name,
+        directory=directory,
         key_file=check_key_file(key_file),
         passphrase_file=passphrase_file,
-        network=make_network(name=network_name, genesis=network_genesis),
+        network=chosen.network,
+        bootstrap=chosen.bootstrap,
     )
-    if network_file is None:
-        return place
-    for option, value in (
-        ("--network-genesis", network_genesis),
-        ("--network-name", network_name),
-    ):
-        if value is not None:
-            raise UsageError(f"{option} {value}: not together with --network {network_file}")
-    read = load_network(network_file)
-    return replace(place, network=read.network, network_file=network_file, bootstrap=read.bootstrap)

@@ -26,6 +26,7 @@ def place(network_file: Path | None, genesis: str | None = None, name: str | Non
         network_file=network_file,
         network_genesis=genesis,
         network_name=name,
+        join=None,
     )
 
 
