@@ -8,7 +8,9 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench soak clean
+.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench soak clean
+
+install: $(VENV)/.ml
 
 demo: $(VENV)/.ml
 	$(BIN)/aimarket demo $(DEMO)
