@@ -23,8 +23,10 @@ def introduction(
     yield f"local RPC at {rpc_url} (token in {token_file})"
     if addresses:
         params = config.network.params
-        network = ""
-        if config.network != network_of(NetworkParams()):
+        network = " --network FILE"
+        if config.network == network_of(NetworkParams()):
+            network = ""
+        elif config.network == network_of(NetworkParams(genesis=params.genesis, name=params.name)):
             network = f" --network-genesis {params.genesis.hex()} --network-name {params.name}"
         command = f"aimarket-node --bootstrap {_widest(addresses)} --id NAME{network}"
         yield f"on the next machine run: {command}"

@@ -33,8 +33,14 @@ COMMANDS = {
 }
 
 
-class Program(LazyCommands):
-    """The program; every failure is one line."""
+class OneLine(click.Command):
+    """A program whose every failure is one line.
+
+    Attributes:
+        called: The name the line begins with.
+    """
+
+    called = "aimarket-node"
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for and turn what goes wrong into one line and an exit code."""
@@ -42,13 +48,21 @@ class Program(LazyCommands):
         try:
             return super().invoke(ctx)
         except OperatorError as error:
-            _leave(str(error), error.exit_code)
+            self._leave(str(error), error.exit_code)
         except StoreError as error:
-            _leave(str(error), UNCLEAN_EXIT_CODE)
+            self._leave(str(error), UNCLEAN_EXIT_CODE)
         except MarketError as error:
-            _leave(str(error), FAILED_EXIT_CODE)
+            self._leave(str(error), FAILED_EXIT_CODE)
         except KeyboardInterrupt:
-            _leave("interrupted", INTERRUPTED_EXIT_CODE)
+            self._leave("interrupted", INTERRUPTED_EXIT_CODE)
+
+    def _leave(self, message: str, exit_code: int) -> NoReturn:
+        click.echo(f"{self.called}: {message}", err=True)
+        sys.exit(exit_code)
+
+
+class Program(OneLine, LazyCommands):
+    """The program, and the commands that look after a node."""
 
 
 @click.command(
@@ -62,7 +76,7 @@ class Program(LazyCommands):
     "--bootstrap",
     multiple=True,
     metavar="ADDR",
-    help="Full multiaddr of a node to join by, as that node prints it; repeatable.",
+    help="Node to join by: a multiaddr as it prints it, HOST:PORT, or /dnsaddr/NAME; repeatable.",
 )
 @setting(
     "--listen",
@@ -144,20 +158,24 @@ def main(place: Place, log_level: str, log_format: "LogFormat", **chosen: Any) -
     values with spaces between) and in the file (rpc_port = 7461): a flag wins, then the
     environment, then the file.
     """
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     from node.config import make_config
-    from node.logs import configure_logs
 
-    config = make_config(place, **chosen)
-    configure_logs(level=log_level, log_format=log_format, node=config.node_id)
-    _run(config)
+    run(make_config(place, **chosen), log_level, log_format)
 
 
-def _run(config: "Config") -> None:
+def run(config: "Config", log_level: str, log_format: "LogFormat") -> None:
+    """Run a node until it is told to stop.
+
+    Raises:
+        MarketError: What the operator can mend, or a disk that failed.
+    """
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     import trio
 
     from node.daemon import run_node
+    from node.logs import configure_logs
 
+    configure_logs(level=log_level, log_format=log_format, node=config.node_id)
     try:
         trio.run(lambda: run_node(config, say=_say))
     except BaseExceptionGroup as group:
@@ -170,11 +188,6 @@ def _run(config: "Config") -> None:
 def _say(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()
-
-
-def _leave(message: str, exit_code: int) -> NoReturn:
-    click.echo(f"aimarket-node: {message}", err=True)
-    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def choose_work(config: Config) -> Work:
             round.
         StartError: A model cannot be used.
     """
+    if not config.task_types:  # nothing that runs models is even looked for
+        return Work((), {})
     chosen = choose_task_types(config.task_types, find_task_types())
     references = choose_models(config.models, chosen)
     if references:
