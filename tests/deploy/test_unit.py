@@ -17,7 +17,7 @@ import pytest
 
 from node.rpc.token import FILE_NAME, read_rpc_file
 from tests.deploy.recipes import UNIT, setting, settings_of
-from tests.loopback.nodes import READY_S, STOP_S, environment, until
+from tests.loopback.nodes import READY_S, ROOT, STOP_S, environment, until
 
 TEXT = UNIT.read_text()
 BIN = str(Path(sys.executable).parent)
@@ -65,6 +65,28 @@ def test_unit__asks_for_help_where_a_restart_is_none() -> None:
     codes = set(map(int, setting(TEXT, "RestartPreventExitStatus").split()))
 
     assert codes == {SignedElsewhere.exit_code, UsageError.exit_code}
+
+
+@needs_systemd
+def test_steps__install_the_unit_and_make_its_user(tmp_path: Path) -> None:
+    docs = (ROOT / "docs" / "operating.md").read_text()
+    block = docs.split("### With systemd", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+    steps = [line.split(" && ")[0] for line in block.splitlines() if line.startswith("install ")]
+    (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
+
+    for step in steps:
+        subprocess.run(
+            shlex.split(step.replace(" /etc/", f" {tmp_path}/etc/")), cwd=ROOT, check=True
+        )
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}"], check=True)
+
+    user = (tmp_path / "etc" / "passwd").read_text()
+    assert user.startswith(f"{setting(TEXT, 'User')}:")
+    assert user.strip().endswith(":/var/lib/aimarket:/usr/sbin/nologin")
+    assert (tmp_path / "etc" / "systemd" / "system" / UNIT.name).read_text() == TEXT
+    assert (tmp_path / "etc" / "aimarket").is_dir()
+    assert f"{INSTALLED}/aimarket-node" in setting(TEXT, "ExecStart")
+    assert f"{INSTALLED}/pip install" in block
 
 
 @pytest.mark.e2e
