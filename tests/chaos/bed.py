@@ -17,7 +17,7 @@ from random import Random
 
 from node.sim.shapes import between
 from tests.chaos.shapes import Pairs, Shape
-from tests.chaos.wires import Plug, Wires, inside
+from tests.chaos.wires import NAMESPACES, Plug, Wires, inside
 from tests.loopback.nodes import ROOT, RealNode, Street, environment, until, wait_capable
 
 PORT = 7460
@@ -51,6 +51,13 @@ class BedNode(RealNode):
         self.module = "node.main"
         self.arguments: tuple[str, ...] = ()
         self.clock: Path | None = None
+
+    def can_fork(self) -> bool:
+        is_usual = type(self).program is BedNode.program
+        return is_usual and self.module == "node.main" and not self.arguments
+
+    def namespace(self) -> str | None:
+        return str(NAMESPACES / self.plug.namespace)
 
     def program(self) -> tuple[str, ...]:
         """Enter the namespace first; the process stays the same."""

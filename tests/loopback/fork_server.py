@@ -9,6 +9,7 @@ As a program it reads orders from standard input, a line of JSON each, and answe
 """
 
 import atexit
+import ctypes
 import functools
 import gc
 import importlib
@@ -25,6 +26,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
 CHECK_S = 0.02
+CLONE_NEWNET = 0x40000000  # of linux/sched.h; os.setns begins with Python 3.12
 
 
 class Forked:
@@ -65,7 +67,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._for_python = _for_python(os.environ)
+        self._from_the_start = _from_the_start(os.environ)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.loopback.fork_server"],
             cwd=ROOT,
@@ -76,14 +78,29 @@ class ForkServer:
         atexit.register(self._process.kill)
 
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Answer whether this environment asks nothing else of the interpreter than ours does."""
-        return _for_python(environment) == self._for_python
+        """Answer whether this environment asks the system for nothing that ours does not."""
+        return _from_the_start(environment) == self._from_the_start
 
     def start(
-        self, args: Sequence[str], environment: Mapping[str, str], *, out: Path, err: Path
+        self,
+        args: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        namespace: str | None,
+        out: Path,
+        err: Path,
     ) -> Forked:
-        """Start a node with these arguments and nothing but this environment."""
-        order = {"args": [*args], "env": dict(environment), "out": str(out), "err": str(err)}
+        """Start a node with these arguments and nothing but this environment.
+
+        Args:
+            args: Its command line.
+            environment: Every variable it sees.
+            namespace: The file of a network namespace to live in.
+            out: What it says goes there.
+            err: What it says of errors goes there.
+        """
+        order: dict[str, Any] = {"args": [*args], "env": dict(environment)}
+        order |= {"out": str(out), "err": str(err), "namespace": namespace}
         return Forked(self, self.ask(order))
 
     def ask(self, order: dict[str, Any]) -> Any:
@@ -97,8 +114,10 @@ class ForkServer:
         return json.loads(line)
 
 
-def _for_python(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+def _from_the_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environment.items() if name.startswith(("PYTHON", "LD_"))
+    }
 
 
 @functools.cache
@@ -132,7 +151,13 @@ def _poll(pid: int, ended: dict[int, int]) -> int | None:
 
 
 def _become(order: dict[str, Any]) -> None:
-    """Be a process that was started with these files and this environment."""
+    """Be a process that was started there, with these files and this environment."""
+    if order["namespace"] is not None:
+        descriptor = os.open(order["namespace"], os.O_RDONLY)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(descriptor, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        os.close(descriptor)
     for descriptor, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, order["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),

@@ -61,11 +61,11 @@ class RealNode:
         assert self._process is None or self._process.poll() is not None, "it runs already"
         self.starts += 1
         common = ("--id", self.name, "--home", str(self.home), *self._options)
-        is_usual = type(self).program is RealNode.program
-        if self.is_forked and is_usual and fork_server().fits(self.surroundings()):
+        if self.is_forked and self.can_fork() and fork_server().fits(self.surroundings()):
             self._process = fork_server().start(
                 [*common, *options],
                 self.surroundings(),
+                namespace=self.namespace(),
                 out=self._output("out"),
                 err=self._output("err"),
             )
@@ -79,6 +79,14 @@ class RealNode:
                 stdout=out,
                 stderr=err,
             )
+
+    def can_fork(self) -> bool:
+        """Answer whether it is the usual program that is run."""
+        return type(self).program is RealNode.program
+
+    def namespace(self) -> str | None:
+        """Return the file of the network namespace it lives in; None for that of the tests."""
+        return None
 
     def program(self) -> tuple[str, ...]:
         """Return what is run, before the options."""
