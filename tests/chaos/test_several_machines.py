@@ -4,12 +4,8 @@ Every command of a console block whose prompt names a machine is run there as it
 what alice printed. What a block shows must come.
 """
 
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import Tell
-from tests.chaos.wires import Plug, Wires
-from tests.loopback.nodes import READY_S, ROOT, STOP_S, environment, until
+from tests.chaos.machines import Machine
+from tests.chaos.wires import Wires
+from tests.loopback.nodes import READY_S, ROOT, until
 from tests.loopback.test_transcript import missing
 
 pytestmark = [
@@ -30,7 +27,6 @@ pytestmark = [
 
 PROMPT = re.compile(r"([a-z]+)\$ (.*)")
 PRINTED_ADDRESS = re.compile(r"on the next machine run: aimarket-node --bootstrap (\S+) --id NAME")
-COMMAND_S = 90.0
 EQUAL_S = 30.0
 
 
@@ -58,74 +54,6 @@ def blocks_of(readme: str) -> list[list[Step]]:
         if steps:
             found.append(steps)
     return found
-
-
-class Machine:
-    """A network namespace, a home with nothing in it, and perhaps a node in a terminal."""
-
-    def __init__(self, plug: Plug, home: Path) -> None:
-        self._plug = plug
-        self._home = home
-        home.mkdir()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        variables = environment(HOME=str(home), PATH=path, NO_COLOR="1", PYTHONPATH=str(ROOT))
-        self._environment = {
-            name: value for name, value in variables.items() if not name.startswith("XDG_")
-        }
-        self._node: subprocess.Popen[bytes] | None = None
-
-    def start(self, command: str) -> None:
-        """Type a command that takes the terminal."""
-        with self._screen.open("wb") as screen, self._complaints.open("wb") as complaints:
-            self._node = subprocess.Popen(
-                self._typed(command),
-                cwd=self._home,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=screen,
-                stderr=complaints,
-            )
-
-    def run(self, command: str) -> str:
-        """Type a command and return what it prints."""
-        ran = subprocess.run(
-            self._typed(command),
-            cwd=self._home,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        assert ran.returncode == 0, f"{command}: exit code {ran.returncode}: {ran.stderr}"
-        return ran.stdout
-
-    def shown(self) -> str:
-        """Return what its node printed so far."""
-        assert self._node is not None
-        assert self._node.poll() is None, f"it ended: {self._complaints.read_text()}"
-        return self._screen.read_text()
-
-    def press_ctrl_c(self) -> int:
-        """Stop its node as a user does, and return the exit code."""
-        assert self._node is not None
-        self._node.send_signal(signal.SIGINT)
-        return self._node.wait(STOP_S)
-
-    @property
-    def complained(self) -> bool:
-        return "Traceback" in self._complaints.read_text()
-
-    @property
-    def _screen(self) -> Path:
-        return self._home.with_suffix(".out")
-
-    @property
-    def _complaints(self) -> Path:
-        return self._home.with_suffix(".err")
-
-    def _typed(self, command: str) -> list[str]:
-        return ["ip", "netns", "exec", self._plug.namespace, *shlex.split(command)]
 
 
 @pytest.fixture

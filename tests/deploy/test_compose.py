@@ -4,21 +4,21 @@ import inspect
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap.addresses import parse_address
+from bootstrap.leads import OpenPlace, parse_lead
 from node.main import main
 from node.passphrase import read_passphrase_file
 from tests.deploy.recipes import COMPOSE, DOCKERFILE, only, services_of, stages_of, variables_of
-from tests.loopback.nodes import ROOT, environment
+from tests.loopback.nodes import ROOT
 
 BIN = Path(sys.executable).parent
-PEER = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5"
 FINAL = stages_of(DOCKERFILE.read_text())[-1]
-SERVICES = services_of(COMPOSE, {"BOOTSTRAP_PEER": PEER})
+SERVICES = services_of(COMPOSE, {})
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
 
@@ -57,26 +57,19 @@ def test_environment__holds_only_settings_of_the_node(service: dict[str, Any]) -
 
     assert set(service["environment"]) <= known
     for address in service["environment"].get("AIMARKET_BOOTSTRAP", "").split():
-        found = parse_address(address)
-        assert (found.host, found.peer_id) == ("bootstrap", PEER)
+        found = parse_lead(address)
+        assert isinstance(found, OpenPlace)
+        assert found.host in SERVICES
         assert only(FINAL, "EXPOSE").rest == f"{found.port}/tcp"
 
 
-def test_missing_peer_id__is_said_in_one_line(tmp_path: Path) -> None:
-    alice = services_of(COMPOSE, {})["alice"]["environment"]
-    ran = subprocess.run(
-        [BIN / only(FINAL, "ENTRYPOINT").words[0]],
-        cwd=tmp_path,
-        env=environment(**alice, AIMARKET_HOME=str(tmp_path)),  # an empty value is none
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@each_service
+def test_program__is_one_of_ours(service: dict[str, Any]) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
-    assert ran.returncode == 2
-    assert "BOOTSTRAP_PEER-is-not-set" in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert list(tmp_path.iterdir()) == []
+    (program,) = service.get("entrypoint") or only(FINAL, "ENTRYPOINT").words
+
+    assert program in scripts
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: files for another user need it")
@@ -97,7 +90,7 @@ def test_steps__make_passphrases_that_a_node_takes(tmp_path: Path) -> None:
 
 
 def test_docs__give_the_same_steps() -> None:
-    steps = [line.removeprefix("#   ") for line in COMPOSE.read_text().splitlines()[2:]]
+    steps = [line.removeprefix("#   ") for line in COMPOSE.read_text().splitlines()[1:]]
     steps = steps[: steps.index("name: aimarket")]
     docs = (ROOT / "docs" / "operating.md").read_text()
 
