@@ -33,6 +33,7 @@ NET_EVENTS = (
     "asks_late",
     "connections_dead",
     "connections_of_no_use",
+    "connections_stranded",
     "dials_done",
     "dials_failed",
     "gossip_dropped_outbound",

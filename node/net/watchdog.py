@@ -14,6 +14,7 @@ from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
 from node.net.sockets import abort, is_dialled
+from node.net.stranded import Stranded
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Watchdog:
     async def run(self) -> None:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(Stranded(swarm=self._swarm, counters=self._counters).run)
             while True:
                 await trio.sleep(self._limits.probe_s)
                 await self._cut_strangers()

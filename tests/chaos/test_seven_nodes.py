@@ -150,3 +150,27 @@ def test_seven_nodes__live_on_without_the_address_they_came_by(
     rest_of_it = judge(town, load, rest)
     tell(f"{rest_of_it.records} records and one digest on all six")
     assert load.refused == {}
+
+
+@pytest.mark.chaos_ci
+def test_a_node__is_met_where_its_address_went(town: Bed, tell: Tell) -> None:
+    stays, goes = (a_node(town, name) for name in ("stays", "goes"))
+    town.gather([stays, goes])
+    goes_id = goes.status()["peer_id"]
+
+    goes.plug = town.wires.move(goes.plug)
+    moved_s = time.monotonic()
+    until(
+        lambda: is_met_at(stays, goes_id, goes.plug.host),
+        within_s=BACK_WITHIN_S,
+        what="they are connected again",
+    )
+    met_s = time.monotonic()
+    until(
+        lambda: any(goes.plug.host in told for told in goes.status()["addresses"]),
+        within_s=BACK_WITHIN_S,
+        what="it says where it is now",
+    )
+
+    tell(f"met {met_s - moved_s:.1f} s after its address changed")
+    town.stop_all([stays, goes])
