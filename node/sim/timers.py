@@ -12,6 +12,7 @@ from protocol.work import find_work
 if TYPE_CHECKING:
     from node.sim.host import Host
 
+WORK_MS = 200  # some eighteen bits of it
 _TRIES = 1_024  # at once
 WAKES_AT_ONCE_MAX = 1_000  # a machine that is woken more often in one moment spins
 
@@ -46,11 +47,11 @@ class Timers:
         host.world.schedule.after(wait_ms, self._inferred, host.life, task_id, input_bytes)
 
     def work(self, asked: fx.Work) -> None:
-        """Have the work of a record done, which takes no time but that of this program."""
+        """Have the work of a record done."""
         lots = (find_work(asked.record, start=at, tries=_TRIES) for at in count(0, _TRIES))
         work = next(one for one in lots if one is not None)
         host = self._host
-        host.world.schedule.after(0, self._worked, host.life, asked.ticket, work)
+        host.world.schedule.after(WORK_MS, self._worked, host.life, asked.ticket, work)
 
     def _worked(self, life: int, ticket: int, work: int) -> None:
         host = self._host

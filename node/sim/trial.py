@@ -155,7 +155,12 @@ def run_trial(
 
 def make_world(seed: int, weather: Weather) -> World:
     """Return a world of honest hosts, and equivocators, that waits to be booted."""
-    world = World(seed, keeps_undo=weather.power_ppm > 0, wrong_ppm=weather.wrong_ppm)
+    world = World(
+        seed,
+        keeps_undo=weather.power_ppm > 0,
+        wrong_ppm=weather.wrong_ppm,
+        work_bits=weather.work_bits,
+    )
     world.oracle = Witness(world)
     dice = Dice(seed, "workers")
     for _ in range(weather.nodes):

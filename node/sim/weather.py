@@ -47,6 +47,7 @@ class Weather:
         wrong_ppm: Model runs that end with the wrong answer.
         task_every_ms: How often some user asks.
         seats: How many jurors users ask for, one of these.
+        work_bits: How much work the network asks for each record; never drawn.
     """
 
     nodes: int = 7
@@ -81,6 +82,7 @@ class Weather:
     wrong_ppm: int = 0
     task_every_ms: int = 5_000
     seats: tuple[int, ...] = (3,)
+    work_bits: int = 0
 
     @property
     def storm_ms(self) -> int:

@@ -49,6 +49,7 @@ class World:
         loaded_ms: int = LOADED_MS,
         wrong_ppm: int = 0,
         run_jitter_ms: int = 0,
+        work_bits: int = 0,
     ) -> None:
         self.seed = seed
         self.settings = settings or Settings()
@@ -56,7 +57,11 @@ class World:
         self.look_ms = look_ms
         self.loaded_ms = loaded_ms
         self.network = network_of(
-            NetworkParams(genesis=sha256(b"simulated", str(seed).encode())[:16], name="simulated")
+            NetworkParams(
+                genesis=sha256(b"simulated", str(seed).encode())[:16],
+                name="simulated",
+                record_work_bits=work_bits,
+            )
         )
         self.opened = opener(self.network)
         self.shared: dict[bytes, bytes] = {}
