@@ -98,7 +98,9 @@ def test_command__says_when_it_serves_and_ends_cleanly(tmp_path: Path) -> None:
         '[nodes.alice]\nnetwork_genesis = "' + os.urandom(16).hex() + '"\n'
     )
     places = {"%i": "alice", "%S": str(state), "%E": str(etc), INSTALLED: BIN}
-    command = shlex.split(_filled(setting(TEXT, "ExecStart"), places))
+    command = _where_all_else_is_read_only(
+        state, shlex.split(_filled(setting(TEXT, "ExecStart"), places))
+    )
     variables = dict(
         pair.split("=", 1)
         for name, value in settings_of(TEXT)
@@ -138,6 +140,21 @@ def test_command__says_when_it_serves_and_ends_cleanly(tmp_path: Path) -> None:
     assert served
     assert {*first[1:], *alive, *last[:-1]} == {"WATCHDOG=1"}
     assert (code, last[-1]) == (0, "STOPPING=1\nSTATUS=stopping")
+
+
+def _where_all_else_is_read_only(state: Path, command: list[str]) -> list[str]:
+    """Return what runs a command as ProtectSystem=strict and StateDirectory= let it; as root."""
+    assert (setting(TEXT, "ProtectSystem"), setting(TEXT, "PrivateTmp")) == ("strict", "yes")
+    if os.geteuid() != 0:
+        return command
+    script = """
+      mkdir -p "$0"
+      mount --bind "$0" "$0"
+      mount -o remount,bind,ro /
+      if mkdir /writable-after-all 2>/dev/null; then rmdir /writable-after-all; exit 99; fi
+      exec "$@"
+    """
+    return ["unshare", "--mount", "sh", "-ec", script, str(state), *command]
 
 
 def _filled(text: str, places: dict[str, str]) -> str:
