@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from node.commands_invite import QR_BORDER, chosen_addresses, network_of_view, qr_code
 from node.errors import StartError, UsageError
@@ -99,6 +99,7 @@ def test_chosen_addresses__need_a_node_that_listens() -> None:
         chosen_addresses((), {"peer_id": ME, "addresses": []})
 
 
+@settings(deadline=None)
 @given(params())
 def test_network_of_view__is_the_network_that_is_shown(one: NetworkParams) -> None:
     from dataclasses import asdict

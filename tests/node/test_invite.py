@@ -4,7 +4,7 @@ import base64
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from node.invite import (
@@ -39,6 +39,7 @@ networks = params().map(network_of) | st.just(network_of(NetworkParams()))
 LINK = write_invite(make_invite(network_of(NetworkParams()), ME, (f"{PLACES[0]}/p2p/{ME}",)))
 
 
+@settings(deadline=None)
 @given(networks, addresses)
 def test_read_invite__reads_what_was_written(network: Network, places: tuple[str, ...]) -> None:
     invite = make_invite(network, ME, places)
@@ -51,6 +52,7 @@ def test_read_invite__reads_what_was_written(network: Network, places: tuple[str
     assert (invite.network is None) == bool(network.params.members)
 
 
+@settings(deadline=None)
 @given(networks, addresses, st.data())
 def test_read_invite__refuses_every_mutation_or_reads_the_same(
     network: Network, places: tuple[str, ...], data: st.DataObject
@@ -66,6 +68,7 @@ def test_read_invite__refuses_every_mutation_or_reads_the_same(
     assert read_or_none(changed) in (None, invite)
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(max_size=200).map(SCHEME.__add__))
 @example("")
 @example(SCHEME)
@@ -76,11 +79,13 @@ def test_read_invite__never_raises_anything_else(text: str) -> None:
     assert read_or_none(text) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_read_invite__refuses_what_has_a_right_sum_and_is_no_invite(raw: bytes) -> None:
     assert read_or_none(summed(raw)) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_read_invite__takes_one_encoding_alone_whatever_its_sum(data: st.DataObject) -> None:
     raw = bytearray(unsummed(LINK))

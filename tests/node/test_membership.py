@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.config import Config, make_config
@@ -30,6 +30,7 @@ def a_config(members: str = "") -> Config:
     return make_config(place, **given)
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(NAMES)), st.sampled_from(NAMES))
 def test_admitted__takes_members_and_in_an_open_network_everybody(
     members: set[str], who: str
@@ -44,6 +45,7 @@ def test_admitted__takes_members_and_in_an_open_network_everybody(
         assert admitted(config, key(who)).network == config.network
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NAMES))
 def test_admitted__leaves_out_the_addresses_of_the_node_itself(who: str) -> None:
     config = a_config()

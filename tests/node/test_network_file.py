@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.errors import UsageError
@@ -39,6 +39,7 @@ def params(draw: st.DrawFn) -> NetworkParams:
     )
 
 
+@settings(deadline=None)
 @given(params(), st.sampled_from([(), (ADDRESS,)]))
 def test_read_network__reads_what_was_written(one: NetworkParams, bootstrap: Any) -> None:
     file = NetworkFile(network_of(one), bootstrap)
@@ -46,6 +47,7 @@ def test_read_network__reads_what_was_written(one: NetworkParams, bootstrap: Any
     assert read_network(write_network(file).encode(), PATH) == file
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=64) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))
 )
@@ -56,6 +58,7 @@ def test_read_network__refuses_whatever_else_it_is_given_in_one_line(raw: bytes)
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_read_network__takes_a_changed_file_for_no_other_network(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(TEXT)))
@@ -123,6 +126,7 @@ def test_read_network__needs_no_id_and_no_limits() -> None:
     assert read.network == network_of(NetworkParams(genesis=b"\x07" * 16, name="club"))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(RANGES)), st.integers(-5, 2**20))
 def test_check_params__refuses_exactly_what_is_out_of_range(name: str, value: int) -> None:
     least, most = RANGES[name]
@@ -138,6 +142,7 @@ def test_check_params__refuses_exactly_what_is_out_of_range(name: str, value: in
             check_params(changed)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=70) | st.binary(min_size=32, max_size=32).map(bytes.hex))
 def test_read_member__never_raises_and_gives_keys_alone(text: str) -> None:
     found = read_member(text)

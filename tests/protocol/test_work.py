@@ -21,7 +21,7 @@ def dear(bits: int) -> Network:
 
 
 @given(texts=texts, bits=st.integers(1, 6), created_ms=st.integers(0, 2**53 - 1))
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 def test_seal__takes_the_number_that_was_found_for_the_record(
     texts: list[str], bits: int, created_ms: int
 ) -> None:
@@ -39,6 +39,7 @@ def test_seal__takes_the_number_that_was_found_for_the_record(
     assert len(signed_bytes(sealed.raw)) > record.size
 
 
+@settings(deadline=None)
 @given(bits=st.integers(1, 8), work=st.integers(0, 2**53 - 1))
 def test_open_record__takes_a_record_exactly_if_its_work_was_done(bits: int, work: int) -> None:
     network = dear(bits)
@@ -53,6 +54,7 @@ def test_open_record__takes_a_record_exactly_if_its_work_was_done(bits: int, wor
             seal([a_task()], signer=signer("an"), created_ms=1, network=network, work=work)
 
 
+@settings(deadline=None)
 @given(
     before=st.binary(max_size=64),
     after=st.binary(max_size=64),
@@ -93,6 +95,7 @@ def test_has_work__counts_leading_zero_bits(bits: int) -> None:
         assert not has_work((2 ** (ID_BITS - bits)).to_bytes(32), bits)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdefgh"), unique=True), st.sampled_from("abcdefgh"))
 def test_may_write__is_to_be_a_member_if_there_are_any(members: list[str], who: str) -> None:
     club = network_of(NetworkParams(members=tuple(sorted(map(key, members)))))

@@ -9,15 +9,21 @@ from hypothesis import strategies as st
 from consensus.log import state_digest
 from consensus.verdict import State
 from node.core import events as ev
+from node.core.alarms import Alarms
 from node.core.effects import Publish, Work
+from node.core.events import Now
+from node.core.outbox import Outbox
 from node.core.own import read_entry
 from node.core.settings import Settings
+from node.core.turn import Turn
 from protocol.params import network_of
 from protocol.record import open_record
 from protocol.statements import Commit, Jury, Presence, Profile, Reveal, Task
-from protocol.work import has_work
-from tests.builders import NETWORK, key
+from protocol.work import find_work, has_work
+from tests.builders import NETWORK, NOON_MS, key, signer
 from tests.core_world import World
+from tests.fakes import MemoryRows
+from tests.node.core.test_outbox import a_draftee
 
 BITS = 5
 DEAR = network_of(replace(NETWORK.params, record_work_bits=BITS))
@@ -111,7 +117,7 @@ def test_node__tells_whom_it_meets_its_last_presence_that_was_worked_for() -> No
     assert own == [one for one in world.nodes["al"].published if one.presence][-1].raw
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_node__signs_nothing_twice_however_it_is_killed_at_work(data: st.DataObject) -> None:
     world = World(*NAMES, network=DEAR)
@@ -175,5 +181,34 @@ def test_outbox__refuses_users_when_it_is_full_whatever_waits_for_work(bits: int
     tokens = [world.submit("al", f"text {n}", request_id=f"r{n}") for n in range(6)]
 
     refused = [world.refusals[token].code for token in tokens if token in world.refusals]
-    assert refused == ["busy"] * len(refused)
-    assert refused
+    assert refused == ["busy"] * 3, "our own name waits, too"
+    machine = world.nodes["al"].machine
+    assert machine is not None
+    assert len(machine.outbox) == 4
+
+
+def test_forget__leaves_what_else_was_in_the_record_whose_work_is_being_done() -> None:
+    outbox = Outbox(
+        signer=signer("al"),
+        network=DEAR,
+        settings=Settings(),
+        alarms=Alarms(),
+        last_created_ms=0,
+    )
+    outbox.signing = True
+    draftees = [a_draftee(number) for number in range(3)]
+    begin = Turn(MemoryRows(), Now(0, NOON_MS))
+    for draftee in draftees:
+        outbox.add(begin, draftee)
+    assert outbox.flush(begin) == []
+
+    outbox.forget(draftees[1].slot)
+    outbox.note_work(1, 0)
+    again = Turn(MemoryRows(), Now(100, NOON_MS + 100))
+    assert outbox.flush(again) == []
+    (asked,) = [effect for effect in again.effects if isinstance(effect, Work)]
+    outbox.note_work(asked.ticket, find_work(asked.record, start=0, tries=10_000) or 0)
+    (record,) = outbox.flush(again)
+
+    assert record.statements == (draftees[0].statement, draftees[2].statement)
+    assert (len(outbox), outbox.find(draftees[1].slot)) == (0, None)
