@@ -60,18 +60,18 @@ OPTIONS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "name alone": (2, ("--network-name", "own"), ("--network-name", "needs --network-genesis")),
     "bootstrap host:port": (
         2,
-        ("--bootstrap", "192.0.2.7:7460"),
-        ("--bootstrap", "'192.0.2.7:7460'", "/ip4/192.0.2.7/tcp/7460/p2p/PEER_ID"),
+        ("--bootstrap", "192.0.2.7:99999"),
+        ("--bootstrap", "'192.0.2.7:99999'", "integer not in range"),
     ),
     "bootstrap name:port": (
         2,
-        ("--bootstrap", "node.example:7460"),
-        ("'node.example:7460'", "/dns4/node.example/tcp/7460/p2p/PEER_ID"),
+        ("--bootstrap", "node..example:7460"),
+        ("'node..example:7460'", "is no name"),
     ),
     "bootstrap without peer id": (
         2,
-        ("--bootstrap", "/ip4/192.0.2.7/tcp/7460"),
-        ("'/ip4/192.0.2.7/tcp/7460'", "add /p2p/PEER_ID"),
+        ("--bootstrap", "/ip4/192.0.2.7/udp/7460"),
+        ("'/ip4/192.0.2.7/udp/7460'", "write it as HOST:PORT"),
     ),
     "bootstrap with a bad peer id": (
         2,
@@ -89,6 +89,13 @@ OPTIONS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
         ("means any address", "name the one to dial"),
     ),
     "bootstrap is empty": (2, ("--bootstrap", ""), ("--bootstrap", "''", "write it as")),
+    "bootstrap is a wrong link": (
+        2,
+        ("--bootstrap", "aimarket://join/aaaa"),
+        ("--bootstrap: link 'aimarket://join/aaaa'", "mistyped or cut"),
+    ),
+    "join is junk": (2, ("--join", "junk"), ("--join: link 'junk'", "aimarket://join/")),
+    "no such network": (2, ("--network", "/no/such"), ("--network /no/such: No such file",)),
     "listen is junk": (2, ("--listen", "junk"), ("--listen 'junk'", "/ip4/HOST/tcp/PORT")),
     "listen host:port": (
         2,
