@@ -39,18 +39,20 @@ def key() -> None:
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print what completes `aimarket` and `aimarket-node` in a shell.
+    """Print what completes `aimarket`, `aimarket-node` and `aimarket-bootstrap` in a shell.
 
     For bash: aimarket completion bash >> ~/.bashrc
     """
     from click.shell_completion import get_completion_class
 
+    from node.bootstrap_main import bootstrap
     from node.main import main as node_main
 
     found = get_completion_class(shell)
     assert found is not None, "Click knows these shells"
     cli = click.get_current_context().find_root().command
-    for program, command in (("aimarket", cli), ("aimarket-node", node_main)):
+    programs = {"aimarket": cli, "aimarket-node": node_main, "aimarket-bootstrap": bootstrap}
+    for program, command in programs.items():
         variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
         script = found(command, {}, program, variable)
         click.echo(script.source_template % script.source_vars())

@@ -57,12 +57,13 @@ def test_key_show__is_that_of_the_node(home: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion__is_for_both_programs(shell: str) -> None:
+def test_completion__is_for_every_program(shell: str) -> None:
     ended = run_main(["completion", shell])
 
     assert ended.code == 0
     assert "_AIMARKET_COMPLETE" in ended.out
     assert "_AIMARKET_NODE_COMPLETE" in ended.out
+    assert "_AIMARKET_BOOTSTRAP_COMPLETE" in ended.out
 
 
 def test_completion__knows_commands_and_options() -> None:
