@@ -86,6 +86,7 @@ class Reach:
         self._lines: dict[INetConn, _Line] = {}
         self._places: dict[ID, _Place] = {}
         self._busy: set[INetConn] = set()
+        self._wake = trio.Event()
         self._was_reached = False
         self._said = ""
 
@@ -113,7 +114,9 @@ class Reach:
                 for conn, line in self._due():
                     self._busy.add(conn)
                     nursery.start_soon(self._tend, conn, line)
-                await trio.sleep(LOOK_S)
+                with trio.move_on_after(LOOK_S):
+                    await self._wake.wait()
+                self._wake = trio.Event()
 
     def _look(self) -> None:
         """Take note of who is connected, and drop what depended on those who left."""
@@ -167,6 +170,7 @@ class Reach:
             self._busy.discard(conn)
         if conn in self._lines:
             self._lines[conn] = line
+            self._wake.set()
 
     async def _ask(self, conn: INetConn, line: _Line) -> _Line:
         asked = replace(line, ask_s=trio.current_time() + ASK_AGAIN_S)

@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 FINAL_WITHIN_S = 60.0
+MEET_WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -31,6 +32,16 @@ def town(wired: None, tmp_path: Path, rng: Random) -> Iterator[Bed]:
 def peers_of(node: RealNode) -> dict[str, str]:
     """Return the address of each connected peer by its peer id."""
     return {one["peer_id"]: one["address"] for one in node.ask("/peers") if one["connected"]}
+
+
+def peer_id_of(node: RealNode) -> str:
+    peer_id: str = node.status()["peer_id"]
+    return peer_id
+
+
+def has_met(one: RealNode, other: RealNode) -> bool:
+    """Answer whether two nodes are connected, as both see it."""
+    return peer_id_of(other) in peers_of(one) and peer_id_of(one) in peers_of(other)
 
 
 def submit_until_served_by(server: RealNode, asker: RealNode) -> int:
@@ -60,9 +71,28 @@ def test_public_third__two_homes_serve_each_other_and_never_connect(town: Bed, t
     served_s = time.monotonic() - begun_s
     wait_equal([carol, alice, bob], within_s=FINAL_WITHIN_S)
 
-    public = carol.status()["peer_id"]
+    public = peer_id_of(carol)
     tell(f"{asked} tasks final in {served_s:.1f} s; carol sees {sorted(peers_of(carol).values())}")
     assert [set(peers_of(node)) for node in (alice, bob)] == [{public}, {public}]
+
+
+@pytest.mark.chaos_ci
+def test_relay__two_homes_meet_through_it_and_compare_their_logs(town: Bed, tell: Tell) -> None:
+    carol = town.node("carol", "--relay")
+    homes = [Home(town, name) for name in ("alice", "bob")]
+    alice, bob = (home.node for home in homes)
+
+    begun_s = time.monotonic()
+    town.gather([carol, alice, bob])
+    until(lambda: has_met(alice, bob), within_s=MEET_WITHIN_S, what="alice and bob meet")
+    met_s = time.monotonic() - begun_s
+    asked = submit_until_served_by(bob, alice) + submit_until_served_by(alice, bob)
+    wait_equal([carol, alice, bob], within_s=FINAL_WITHIN_S)
+    ways = {peers_of(alice)[peer_id_of(bob)], peers_of(bob)[peer_id_of(alice)]}
+
+    tell(f"they met {met_s:.1f} s after the start; {asked} tasks final; {sorted(ways)}")
+    assert all("/p2p-circuit" in way for way in ways)
+    assert "/p2p-circuit" in alice.address
 
 
 def test_home__lets_nobody_in_who_was_not_asked(town: Bed) -> None:

@@ -81,6 +81,7 @@ def hide(station: Station) -> None:
     """Let a station believe that it is behind a router."""
     sighting = Sighting("203.0.113.5", local_ip="192.168.1.2", observer_ip="198.51.100.7")
     station.net._nat._reach._sightings.note("somebody", sighting)
+    station.net._nat._reach._wake.set()
 
 
 def circuit_addresses(station: Station) -> tuple[str, ...]:
