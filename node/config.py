@@ -6,7 +6,7 @@ from pathlib import Path
 
 from multiaddr import Multiaddr
 
-from bootstrap.addresses import FIRST_PARTS, BadAddress
+from bootstrap.addresses import FIRST_PARTS, UNSPECIFIED, BadAddress
 from bootstrap.leads import parse_lead
 from node.errors import UsageError
 from node.operate import Place
@@ -157,10 +157,14 @@ def check_announce(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Return addresses others can be told of.
 
     Raises:
-        UsageError: One is not a host with a TCP port.
+        UsageError: One is not a host with a TCP port, or nobody can dial it.
     """
     for address in addresses:
         _check_place("--announce", address, FIRST_PARTS)
+        (_, host), (_, port) = Multiaddr(address).items()
+        if host in UNSPECIFIED or int(str(port)) == 0:
+            need = "nobody can dial that; name the address and the port that others see"
+            raise UsageError(f"--announce {address!r}: {need}")
     return addresses
 
 

@@ -95,6 +95,23 @@ def test_relay__two_homes_meet_through_it_and_compare_their_logs(town: Bed, tell
     assert "/p2p-circuit" in alice.address
 
 
+def test_announce__a_home_whose_port_is_forwarded_is_dialled_there(town: Bed, tell: Tell) -> None:
+    carol = town.node("carol", "--relay")
+    open_home = Home(town, "alice", forwards=True)
+    alice, bob = open_home.node, Home(town, "bob").node
+    public = f"/ip4/{open_home.router.host}/tcp/{PORT}"
+
+    for node in (carol, alice, bob):
+        named = ("--announce", public) if node is alice else ()
+        node.launch(*named, *(("--bootstrap", carol.address) if node is not carol else ()))
+        node.wait_serving()
+    until(lambda: has_met(alice, bob), within_s=MEET_WITHIN_S, what="alice and bob meet")
+
+    tell(f"bob reaches alice at {peers_of(bob)[peer_id_of(alice)]}")
+    assert alice.status()["addresses"] == [f"{public}/p2p/{peer_id_of(alice)}"]
+    assert peers_of(bob)[peer_id_of(alice)] == public
+
+
 def test_home__lets_nobody_in_who_was_not_asked(town: Bed) -> None:
     stranger = town.node("carol")
     home = Home(town, "alice")
