@@ -11,14 +11,6 @@ import click
 from node.commands import node_finder, print_json
 from node.commands_text import printable
 from node.errors import StartError, UsageError
-from node.network_file import (
-    BOOTSTRAP_MAX,
-    MEMBER_NEED,
-    NetworkFile,
-    load_network,
-    read_member,
-    write_network,
-)
 from node.network_limits import MEMBERS_MAX, WORK_BITS_MAX, check_params
 from node.rpc.client import Client
 from node.store.files import create_file
@@ -73,6 +65,7 @@ def new(
     there, and without members can write, too: give it to nobody else.
     """
     from node.config import check_bootstrap
+    from node.network_file import BOOTSTRAP_MAX, NetworkFile, write_network
 
     if as_json and output is None:
         raise UsageError("--json: needs --output, for the file itself is printed without it")
@@ -113,6 +106,7 @@ def show(file: str | None, find_client: Callable[[], Client], as_json: bool) -> 
     if file is None:
         found = find_client().network()
     else:
+        from node.network_file import load_network
         from node.show import network_view
 
         read = load_network(Path(file))
@@ -142,6 +136,8 @@ def members_of(values: tuple[str, ...]) -> tuple[PublicKey, ...]:
     Raises:
         UsageError: One is neither, or comes twice.
     """
+    from node.network_file import MEMBER_NEED, read_member
+
     found: dict[PublicKey, str] = {}
     for value in values:
         for text, where in _member_texts(value):
@@ -158,6 +154,8 @@ def members_of(values: tuple[str, ...]) -> tuple[PublicKey, ...]:
 
 def _member_texts(value: str) -> Iterator[tuple[str, str]]:
     """Walk the keys that a value names, each with where it stands."""
+    from node.network_file import read_member
+
     path = Path(os.path.expanduser(value))
     if read_member(value) is not None or not path.is_file():
         yield value, "--member"
