@@ -12,7 +12,9 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from node.net.limits import NetLimits
+from node.net.scopes import shielded
 
+FRAME_S = 30.0  # by then the watchdog has cut a connection that takes nothing
 RELEASE_BYTES = 128 * 1024  # half the initial window: the sender never runs dry, we rarely speak
 
 # Loggers that report each failed handshake or stream as an error of ours: whoever connects could
@@ -81,12 +83,18 @@ async def _write_frame(self: Yamux, data: bytes) -> None:
     It takes a connection that is reset for a passing trouble and goes on with the frames it has
     read already, ten milliseconds each: a stranger who opens many streams and leaves would hold
     his place for seconds.
+
+    Whoever is cancelled meanwhile is held until the frame is out: after half of one the other end
+    understands nothing any more, and every other stream would end with this one.
     """
     try:
         async with self._write_lock:
-            await self.secured_conn.write(data)
+            with shielded(FRAME_S) as scope:
+                await self.secured_conn.write(data)
     except ConnectionClosedError as error:
         raise RawConnError("the connection is gone") from error
+    if scope.cancelled_caught:
+        raise RawConnError(f"no frame went out in {FRAME_S:g} s")
     await trio.lowlevel.checkpoint()
 
 

@@ -1,0 +1,45 @@
+"""Frames on their way to a peer that takes them slowly."""
+
+import trio
+
+from node.net.limits import NetLimits
+from node.net.patches import patch_libp2p
+from tests.node.net_hosts import Station, connect, running, until
+
+
+class SlowLine:
+    """A secured connection that takes nothing until it flows."""
+
+    def __init__(self, line: object) -> None:
+        self._line = line
+        self.flows = trio.Event()
+        self.waiting = 0
+
+    async def write(self, data: bytes) -> None:
+        self.waiting += 1
+        await self.flows.wait()
+        await self._line.write(data)  # type: ignore[attr-defined]
+        self.waiting -= 1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._line, name)
+
+
+async def test_write_frame__is_finished_though_its_writer_was_cancelled() -> None:
+    patch_libp2p(NetLimits())
+    alice, bob = Station("alice"), Station("bob")
+    for station in (alice, bob):
+        station.build()
+    async with running(alice, bob):
+        await connect(alice, bob)
+        (conn,) = alice.net._swarm.get_connections()
+        line = SlowLine(conn.muxed_conn.secured_conn)
+        conn.muxed_conn.secured_conn = line
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(conn.muxed_conn._write_frame, bytes(12))
+            await until(lambda: line.waiting == 1)
+            nursery.cancel_scope.cancel()
+            line.flows.set()
+
+        assert line.waiting == 0
