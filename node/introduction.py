@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from node.config import Config
+from node.invite import make_invite, write_invite
 from protocol.ids import PeerId
-from protocol.params import NetworkParams, network_of
+from protocol.params import Network, NetworkParams, network_of
 
 
 def introduction(
@@ -22,14 +23,20 @@ def introduction(
         yield f"listening on {address}"
     yield f"local RPC at {rpc_url} (token in {token_file})"
     if addresses:
-        params = config.network.params
-        network = " --network FILE"
-        if config.network == network_of(NetworkParams()):
-            network = ""
-        elif config.network == network_of(NetworkParams(genesis=params.genesis, name=params.name)):
-            network = f" --network-genesis {params.genesis.hex()} --network-name {params.name}"
-        command = f"aimarket-node --bootstrap {_widest(addresses)} --id NAME{network}"
-        yield f"on the next machine run: {command}"
+        options = joining_options(config.network, peer_id, _widest(addresses))
+        yield f"on the next machine run: aimarket-node {options}"
+
+
+def joining_options(network: Network, peer_id: PeerId, address: str) -> str:
+    """Return the options by which others join a network at an address."""
+    params = network.params
+    if network == network_of(NetworkParams()):
+        return f"--bootstrap {address} --id NAME"
+    if network == network_of(NetworkParams(genesis=params.genesis, name=params.name)):
+        own = f"--network-genesis {params.genesis.hex()} --network-name {params.name}"
+        return f"--bootstrap {address} --id NAME {own}"
+    file = " --network FILE" if params.members else ""
+    return f"--join {write_invite(make_invite(network, peer_id, (address,)))} --id NAME{file}"
 
 
 def _widest(addresses: Sequence[str]) -> str:
