@@ -23,7 +23,7 @@ named = st.builds(NetworkParams, genesis=st.binary(min_size=16, max_size=16), na
 
 
 @settings(deadline=None)
-@given(params() | named | st.just(NetworkParams()))
+@given(one=params() | named | st.just(NetworkParams()))
 def test_joining_options__lead_into_the_network(
     one: NetworkParams, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
