@@ -14,6 +14,7 @@ from node.metering import Family, Histogram, Kind, Sample
 # What node/net refuses; all else it counts is told as what happens there.
 NET_REFUSALS = (
     "answers_refused",
+    "circuits_refused",
     "connections_refused",
     "gossip_foreign_topic",
     "gossip_frames_bad",
@@ -23,6 +24,7 @@ NET_REFUSALS = (
     "gossip_wrong_size",
     "handshakes_failed",
     "peers_banned",
+    "relay_requests_refused",
     "streams_refused",
 )
 NET_EVENTS = (
@@ -31,6 +33,9 @@ NET_EVENTS = (
     "asks_answered",
     "asks_failed",
     "asks_late",
+    "circuits_admitted",
+    "circuits_dialled",
+    "circuits_failed",
     "connections_dead",
     "connections_of_no_use",
     "connections_stranded",
@@ -44,6 +49,13 @@ NET_EVENTS = (
     "gossip_received",
     "gossip_rejected",
     "gossip_relayed",
+    "relay_bytes",
+    "relay_circuits",
+    "relay_requests_failed",
+    "relay_reservations",
+    "reservations",
+    "reservations_failed",
+    "sightings",
     "streams_failed",
 )
 
