@@ -1,16 +1,23 @@
 """Which address to dial next, and how long to leave one alone that did not work."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bootstrap.addresses import CIRCUIT
-from bootstrap.peer_book import Place
+from bootstrap.place import FAILURES_MAX, Place
 from protocol.ids import PeerId
 
 FIRST_DELAY_MS = 1_000
 DELAY_MS_MAX = 60_000  # six tries in the first minute, then one a minute for ever
 STEADY_MS = 60_000  # a connection that lasted so long clears the record of its address
+FOREIGN_MS = 600_000  # before a node of another network is dialled again
 OUTBOUND_TARGET = 6  # the gossip degree: a node that dialled so many cannot be surrounded cheaply
+OUTBOUND_PER_GROUP_MAX = 2  # while others can be had: two groups leave room for two honest peers
+PEER_DIALS_MAX = 8  # of one peer in PEER_WINDOW_MS, over all its addresses
+PEER_WINDOW_MS = 60_000
+DIALS_AT_ONCE_MAX = 16  # of all peers after a quiet time ...
+DIAL_EVERY_MS = 1_000  # ... and one in so long from then on
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,31 @@ class Trial:
     failures: int = 0
     due_ms: int = 0
     connected_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many dials are left, whoever is dialled; a network that comes back is not stormed.
+
+    Attributes:
+        since_ms: When `left` was true; it grows by one every DIAL_EVERY_MS up to the bound.
+        left: Dials.
+    """
+
+    since_ms: int = 0
+    left: int = DIALS_AT_ONCE_MAX
+
+    def at(self, now_ms: int) -> "Pace":
+        """Return the pace as it counts now."""
+        more = max(0, now_ms - self.since_ms) // DIAL_EVERY_MS
+        left = min(self.left + more, DIALS_AT_ONCE_MAX)
+        is_full = left == DIALS_AT_ONCE_MAX
+        return Pace(now_ms if is_full else self.since_ms + more * DIAL_EVERY_MS, left)
+
+    def less_one(self) -> "Pace":
+        """Return the pace after one dial."""
+        assert self.left > 0, "asked before"
+        return replace(self, left=self.left - 1)
 
 
 def backoff_ms(failures: int, dice: float) -> int:
@@ -51,6 +83,18 @@ def after_success(trial: Trial, now_ms: int, dice: float) -> Trial:
     return replace(after_failure(trial, now_ms, dice), connected_ms=now_ms)
 
 
+def after_foreigner(trial: Trial, now_ms: int, is_configured: bool) -> Trial:
+    """Return the record after a connection to a node that is not of our network."""
+    delay_ms = DELAY_MS_MAX if is_configured else FOREIGN_MS
+    return Trial(failures=trial.failures + 1, due_ms=now_ms + delay_ms)
+
+
+def after_move(trial: Trial, now_ms: int, dice: float) -> Trial:
+    """Return the record once our own address changed: what failed from the old one may work now."""
+    soon_ms = now_ms + backoff_ms(1, dice)
+    return trial if trial.connected_ms else Trial(due_ms=min(trial.due_ms, soon_ms))
+
+
 def settle(trial: Trial, now_ms: int) -> Trial:
     """Return the record as it counts now: a connection that lasted clears it."""
     if trial.connected_ms and now_ms - trial.connected_ms >= STEADY_MS:
@@ -58,30 +102,78 @@ def settle(trial: Trial, now_ms: int) -> Trial:
     return trial
 
 
+def may_dial(dials_ms: Iterable[int], now_ms: int) -> bool:
+    """Return whether a peer that was dialled at these moments may be dialled once more."""
+    return sum(now_ms - dial_ms < PEER_WINDOW_MS for dial_ms in dials_ms) < PEER_DIALS_MAX
+
+
 def choose(
     places: Collection[Place],
     *,
     trials: Mapping[str, Trial],
     connected: Collection[PeerId],
-    outbound_count: int,
+    outbound: Collection[str],
     now_ms: int,
+    most: int,
 ) -> list[Place]:
     """Return the places to dial now, best first, one for each peer that is not connected.
 
-    Prefers the fewest failures, then what needs no relay, then what worked last, then what the
-    operator named, then what was heard of last. None once enough peers were dialled and every
-    configured one is connected.
+    Takes what is proven or configured and what was only heard of by turns: neither a poisoned
+    table nor a flood of rumours has all of our dials. Spreads over the groups, and goes on in one
+    that has OUTBOUND_PER_GROUP_MAX only while there is no other. None but configured ones once
+    OUTBOUND_TARGET peers were dialled.
+
+    Args:
+        places: All that is known.
+        trials: What came of dialling, by address.
+        connected: Who is connected or being dialled.
+        outbound: The group of each peer that we dialled, or are dialling.
+        now_ms: The moment.
+        most: How many may be dialled.
     """
+    free = [place for place in places if place.peer_id not in connected]
+    groups = Counter(outbound)
+    elsewhere = {
+        place.group
+        for place in free
+        if groups[place.group] < OUTBOUND_PER_GROUP_MAX
+        and settle(trials.get(place.address, Trial()), now_ms).failures < FAILURES_MAX
+    }
+    count = len(outbound)
+
+    def is_fit(place: Place) -> bool:
+        if place.peer_id in taken:
+            return False
+        if place.is_configured:
+            return True
+        is_crowded = groups[place.group] >= OUTBOUND_PER_GROUP_MAX
+        return count < OUTBOUND_TARGET and not (is_crowded and elsewhere - {place.group})
+
+    taken: set[PeerId] = set()
     best: dict[PeerId, Place] = {}
-    is_enough = outbound_count >= OUTBOUND_TARGET
-    for place in sorted(places, key=lambda place: _rank(place, trials.get(place.address, Trial()))):
-        trial = settle(trials.get(place.address, Trial()), now_ms)
-        if place.peer_id in connected or trial.due_ms > now_ms:
-            continue
-        if is_enough and not place.is_configured:
-            continue
-        best.setdefault(place.peer_id, place)
-    return list(best.values())
+    proven: set[PeerId] = set()
+    for place in filter(is_fit, free):
+        if place.worked_ms or place.is_configured or place.is_anchor:
+            proven.add(place.peer_id)
+        if settle(trials.get(place.address, Trial()), now_ms).due_ms <= now_ms:
+            rival = best.setdefault(place.peer_id, place)
+            best[place.peer_id] = min(rival, place, key=lambda one: _rank(one, trials, {}, now_ms))
+    queues: tuple[list[Place], list[Place]] = ([], [])
+    for place in best.values():
+        queues[place.peer_id not in proven].append(place)
+    chosen: list[Place] = []
+    turn = 0
+    while len(chosen) < most:
+        fit = list(filter(is_fit, queues[turn])) or list(filter(is_fit, queues[1 - turn]))
+        if not fit:
+            break
+        place = min(fit, key=lambda one: _rank(one, trials, groups, now_ms))
+        chosen.append(place)
+        taken.add(place.peer_id)
+        groups[place.group] += 1
+        count += 1
+        turn = 1 - turn
+    return chosen
 
 
 def next_due_ms(
@@ -100,12 +192,17 @@ def next_due_ms(
     return min(dues, default=None)
 
 
-def _rank(place: Place, trial: Trial) -> tuple[int, bool, int, bool, int, str]:
+def _rank(
+    place: Place, trials: Mapping[str, Trial], groups: Mapping[str, int], now_ms: int
+) -> tuple[int, bool, int, bool, bool, int, int, str]:
+    trial = settle(trials.get(place.address, Trial()), now_ms)
     return (
         trial.failures,
         CIRCUIT in place.address,
-        -place.worked_ms,
+        groups.get(place.group, 0),
+        not place.is_anchor,
         not place.is_configured,
-        -place.learned_ms,
+        -place.worked_ms,
+        -place.heard_ms,
         place.address,
     )

@@ -1,14 +1,23 @@
 """Stays in touch with the network: dials, remembers what worked, and dials again after a loss."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import trio
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
-from bootstrap.dial_policy import Trial, after_failure, after_success, choose, next_due_ms
-from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook, Place
+from bootstrap.attempts import Attempts
+from bootstrap.book_file import encode_book
+from bootstrap.dial_policy import OUTBOUND_TARGET, choose, next_due_ms, settle
+from bootstrap.dialing import Connected, Dialer, SomebodyElse
+from bootstrap.following import Leads
+from bootstrap.leads import AddressList, Lead
+from bootstrap.network_group import group_of
+from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, ANCHORS_MAX, PeerBook
+from bootstrap.place import Place
+from bootstrap.progress import Progress
 from protocol.errors import MarketError
 from protocol.ids import PeerId
 
@@ -18,41 +27,28 @@ DIALS_MAX = 4  # at once; a dead address must not hold up a live one
 LOOK_MS = 1_000  # between two looks at who is connected
 SAVE_MS = 10_000  # between two writes of the book
 SAVE_FIRST_MS = 1_000  # to the first one, then twice that: many a node is killed when it is young
-REPORT_MS = 5_000  # between two lines that say the same but for the seconds
-TRIALS_MAX = 4_096  # addresses whose failures are remembered: four times what a full book holds
+PROOF_MS = 5_000  # for a peer to follow our topics before it is asked what it is
+FEEL_MS = 120_000  # between two dials made only to learn whether somebody is there
 LAST_SAVE_S = 2.0
 
 TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
 
 
-class Connected(Protocol):
-    """A live connection, as far as joining needs to know it."""
+@dataclass(slots=True)
+class _Met:
+    """A connection we opened.
 
-    @property
-    def peer_id(self) -> PeerId:
-        """Return the identity at the other end."""
-        ...
+    Attributes:
+        address: Where we dialled.
+        since_ms: When.
+        is_proven: Whether its peer was seen to take part in our network.
+        is_asked: Whether it is being asked, or was not able to answer.
+    """
 
-    @property
-    def outbound(self) -> bool:
-        """Return whether we dialled it."""
-        ...
-
-
-class Dialer(Protocol):
-    """Whoever opens connections for us."""
-
-    async def dial(self, address: str) -> PeerId:
-        """Connect to one full multiaddr, within a time of its own.
-
-        Raises:
-            MarketError: No authenticated connection came about.
-        """
-        ...
-
-    def peers(self) -> Sequence[Connected]:
-        """Return the live connections."""
-        ...
+    address: str
+    since_ms: int
+    is_proven: bool = False
+    is_asked: bool = False
 
 
 class Joiner:
@@ -60,41 +56,50 @@ class Joiner:
 
     Args:
         own_id: Our own identity, which is never dialled.
+        network: The id of our network, in hex.
         dialer: Opens connections.
         book: What is known; changed in place.
+        leads: What the operator named to join by.
         save: Stores the bytes of the book; once in SAVE_MS at most, but for the first few times.
         clock_ms: A monotonic clock, for every wait: nobody is out of reach because a clock was set.
         date_ms: The Unix clock, for what the book remembers.
         dice: A number from 0 up to but not including 1.
         report: Told in one line how joining goes, when that changes.
+        notice: Told in one line what the operator should know.
     """
 
     def __init__(
         self,
         *,
         own_id: PeerId,
+        network: str,
         dialer: Dialer,
         book: PeerBook,
+        leads: Iterable[Lead],
         save: Callable[[bytes], Awaitable[None]],
         clock_ms: Callable[[], int],
         date_ms: Callable[[], int],
         dice: Callable[[], float],
         report: Callable[[str], None],
+        notice: Callable[[str], None],
     ) -> None:
         self._own_id = own_id
+        self._network = network
         self._dialer = dialer
         self._book = book
+        self._leads = Leads(leads, book=book, dialer=dialer, date_ms=date_ms, notice=notice)
         self._save = save
         self._clock_ms = clock_ms
         self._date_ms = date_ms
         self._dice = dice
-        self._report = report
-        self._trials: dict[str, Trial] = {}
-        self._dialling: set[PeerId] = set()
-        self._tried: set[str] = set()
+        self._progress = Progress(report)
+        self._attempts = Attempts(clock_ms=clock_ms, dice=dice)
+        self._dialling: dict[str, str] = {}  # peer or lead -> its group
+        self._met: dict[PeerId, _Met] = {}
+        self._feelers: set[PeerId] = set()
+        self._felt_ms = clock_ms()
         self._wake = trio.Event()
         self._is_saved = True
-        self._reported = ("", 0)  # the line without its seconds, and when
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; start with `await nursery.start(joiner.run)`."""
@@ -103,8 +108,11 @@ class Joiner:
                 nursery.start_soon(self._save_forever)
                 task_status.started()
                 while True:
-                    self._dial_what_is_due(nursery)
-                    self._tell()
+                    peers = self._dialer.peers()
+                    self._judge(peers, nursery)
+                    self._dial_what_is_due(peers, nursery)
+                    self._feel(peers, nursery)
+                    self._tell(peers)
                     with trio.move_on_after(LOOK_MS / 1000):
                         await self._wake.wait()
                     self._wake = trio.Event()
@@ -118,75 +126,240 @@ class Joiner:
         """Look again at once; to be called when a peer left."""
         self._wake.set()
 
-    def learn(self, peer_id: PeerId, addresses: Sequence[str]) -> None:
-        """Note where a peer says it can be dialled; what cannot be dialled is passed over."""
+    def moved(self) -> None:
+        """Try again soon what failed: our own address changed, and we may be in another network."""
+        self._attempts.moved()
+        self._wake.set()
+
+    def learn(
+        self, peer_id: PeerId, addresses: Sequence[str], teller: PeerId | None = None
+    ) -> None:
+        """Note where a peer says it can be dialled; what cannot be dialled is passed over.
+
+        Args:
+            peer_id: Whose addresses they are, and who signed them.
+            addresses: Full multiaddrs.
+            teller: The connected peer that handed them to us; None if that is not known.
+        """
         if peer_id == self._own_id:
             return
+        source = None
         for text in addresses[:ADDRESSES_PER_PEER_MAX]:
             parsed = _parse_quietly(text)
             if parsed is not None and parsed.peer_id == peer_id:
-                is_news = self._book.heard(parsed.text, self._date_ms())
+                if source is None and not self._book.knows(parsed.text):
+                    source = self._group_of(teller)
+                is_news = self._book.heard(parsed.text, self._date_ms(), source or "")
                 self._is_saved = self._is_saved and not is_news
+
+    # Whom we reached.
+
+    def _judge(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+        """See which of those we dialled take part in our network, and which do not."""
+        by_id = {peer.peer_id: peer for peer in peers}
+        now_ms = self._clock_ms()
+        for peer_id, met in list(self._met.items()):
+            peer = by_id.get(peer_id)
+            if peer is None:
+                del self._met[peer_id]
+                self._feelers.discard(peer_id)
+            elif peer.is_ours and not met.is_proven:
+                met.is_proven = True
+                self._book.worked(met.address, self._date_ms())
+                self._is_saved = False
+                if peer_id in self._feelers:
+                    nursery.start_soon(self._let_go, peer_id)
+            elif not met.is_proven and not met.is_asked and now_ms - met.since_ms >= PROOF_MS:
+                met.is_asked = True
+                nursery.start_soon(self._examine, peer_id, met)
+        self._keep_anchors(by_id)
+
+    def _keep_anchors(self, by_id: dict[PeerId, Connected]) -> None:
+        proven = [
+            met
+            for peer_id, met in self._met.items()
+            if met.is_proven and by_id[peer_id].outbound and peer_id not in self._feelers
+        ]
+        if proven:
+            longest = sorted(proven, key=lambda met: met.since_ms)[:ANCHORS_MAX]
+            is_news = self._book.anchor(met.address for met in longest)
+            self._is_saved = self._is_saved and not is_news
+
+    async def _examine(self, peer_id: PeerId, met: _Met) -> None:
+        """Ask a peer that does not follow our topics what it is, and let go of a stranger."""
+        try:
+            networks = await self._dialer.networks_of(peer_id)
+        except MarketError as error:
+            logger.debug("%s", error)
+            networks = []
+        if self._network in networks or met.is_proven:
+            met.is_asked, met.since_ms = False, self._clock_ms()
+            return
+        if self._met.get(peer_id) is met:
+            del self._met[peer_id]
+        self._book.failed(met.address, self._date_ms())
+        self._is_saved = False
+        place = self._place_at(met.address)
+        is_configured = place is not None and place.is_configured
+        self._attempts.led_astray(met.address, is_configured=is_configured)
+        what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
+        short = f"{met.address} answers, but is {what}; ours is {self._network}"
+        if is_configured:
+            self._progress.note_obstacle(short)
+            self._leads.notice_once(f"{short}; see --network and --bootstrap")
+        else:
+            logger.debug("%s", short)
+        await self._dialer.hang_up(peer_id)
+
+    async def _let_go(self, peer_id: PeerId) -> None:
+        """Hang up on somebody who was dialled only to learn whether it is there."""
+        self._feelers.discard(peer_id)
+        if sum(peer.outbound for peer in self._dialer.peers()) > OUTBOUND_TARGET:
+            await self._dialer.hang_up(peer_id)
+
+    # Whom to dial.
 
     def _places(self) -> list[Place]:
         return [place for place in self._book.places() if place.peer_id != self._own_id]
 
-    def _dial_what_is_due(self, nursery: trio.Nursery) -> None:
-        peers = self._dialer.peers()
+    def _place_at(self, address: str) -> Place | None:
+        return next((place for place in self._places() if place.address == address), None)
+
+    def _out_of_bounds(self, peers: Sequence[Connected]) -> set[PeerId]:
+        connected = {peer.peer_id for peer in peers}
+        return connected | {PeerId(key) for key in (*self._dialling, *self._attempts.weary())}
+
+    def _groups(self, peers: Sequence[Connected]) -> list[str]:
+        outbound = [_group_at(peer.address) for peer in peers if peer.outbound]
+        return [*outbound, *self._dialling.values()]
+
+    def _dial_what_is_due(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+        self._follow_leads(peers, nursery)
         due = choose(
             self._places(),
-            trials=self._trials,
-            connected={peer.peer_id for peer in peers} | self._dialling,
-            outbound_count=sum(peer.outbound for peer in peers),
+            trials=self._attempts.trials,
+            connected=self._out_of_bounds(peers),
+            outbound=self._groups(peers),
             now_ms=self._clock_ms(),
+            most=min(DIALS_MAX - len(self._dialling), self._attempts.left),
         )
-        for place in due[: DIALS_MAX - len(self._dialling)]:
-            self._dialling.add(place.peer_id)
-            nursery.start_soon(self._dial, place)
+        for place in due:
+            self._begin(place, nursery)
+
+    def _begin(self, place: Place, nursery: trio.Nursery) -> None:
+        self._attempts.begin(place.peer_id)
+        self._dialling[place.peer_id] = place.group
+        nursery.start_soon(self._dial, place)
 
     async def _dial(self, place: Place) -> None:
-        trial = self._trials.pop(place.address, Trial())
         try:
             await self._dialer.dial(place.address)
+        except SomebodyElse as error:
+            self._note_failure(place)
+            if place.is_configured:
+                short = self._leads.somebody_else(place, error.found)
+                self._progress.note_obstacle(short)
         except MarketError as error:
             logger.debug("%s", error)
-            trial = after_failure(trial, self._clock_ms(), self._dice())
+            self._note_failure(place)
         else:
-            trial = after_success(trial, self._clock_ms(), self._dice())
-            self._book.worked(place.address, self._date_ms())
-            self._is_saved = False
+            self._attempts.succeeded(place.address)
+            self._met[place.peer_id] = _Met(place.address, self._clock_ms())
         finally:
-            self._dialling.discard(place.peer_id)
+            self._dialling.pop(place.peer_id, None)
             self._wake.set()
-        self._tried.add(place.address)
-        self._trials[place.address] = trial
-        while len(self._trials) > TRIALS_MAX:
-            del self._trials[next(iter(self._trials))]
+        self._progress.note_tried(place.address)
 
-    def _tell(self) -> None:
+    def _note_failure(self, place: Place) -> None:
+        self._feelers.discard(place.peer_id)
+        self._attempts.failed(place.address)
+        self._book.failed(place.address, self._date_ms())
+
+    def _feel(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+        """Once in a while dial somebody we need not, so that the book is of use one day."""
+        connected = {peer.peer_id for peer in peers if peer.is_ours and peer.outbound}
+        challenged = self._book.challenged()
+        for place in map(self._place_at, challenged):
+            if place is not None and place.peer_id in connected:
+                self._book.worked(place.address, self._date_ms())
         now_ms = self._clock_ms()
-        connected = {peer.peer_id for peer in self._dialer.peers()}
-        if connected:
-            self._tried.clear()
-            self._say(f"connected to {_count(len(connected), 'peer')}", "", now_ms)
+        if now_ms - self._felt_ms < FEEL_MS or not self._attempts.left:
             return
-        due_ms = next_due_ms(
-            self._places(), trials=self._trials, connected=self._dialling, now_ms=now_ms
-        )
-        tried = f"waiting for peers: tried {_count(len(self._tried), 'address')}"
-        if due_ms is not None:
-            self._say(tried, f", next try in {-(-(due_ms - now_ms) // 1000)} s", now_ms)
-        elif self._dialling:
-            self._say(tried, ", dialling now", now_ms)
-        else:
-            self._say("waiting for peers: no address to dial", "; others can dial us", now_ms)
+        self._felt_ms = now_ms
+        bounds = self._out_of_bounds(peers)
+        free = [place for place in self._places() if place.peer_id not in bounds]
+        tested = [place for place in free if place.address in challenged]
+        rumours = [place for place in free if not place.worked_ms and not place.is_configured]
+        for pool in (tested, rumours):
+            due = [place for place in pool if self._is_due(place, now_ms)]
+            if due:
+                place = due[int(self._dice() * len(due))]
+                self._feelers.add(place.peer_id)
+                self._begin(place, nursery)
+                return
 
-    def _say(self, line: str, ending: str, now_ms: int) -> None:
-        said, said_ms = self._reported
-        is_news = line != said or (ending != "" and now_ms - said_ms >= REPORT_MS)
-        if is_news:
-            self._reported = (line, now_ms)
-            self._report(line + ending)
+    def _is_due(self, place: Place, now_ms: int) -> bool:
+        trial = self._attempts.trials.get(place.address)
+        return trial is None or settle(trial, now_ms).due_ms <= now_ms
+
+    # What the operator named.
+
+    def _follow_leads(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+        weary = self._attempts.weary()
+        for lead in self._leads.open():
+            trial = self._attempts.trials.get(lead.text)
+            is_due = trial is None or trial.due_ms <= self._clock_ms()
+            is_list_read = isinstance(lead, AddressList) and trial is not None and peers
+            has_room = self._attempts.left > 0 and len(self._dialling) < DIALS_MAX
+            if (
+                is_due
+                and has_room
+                and not is_list_read
+                and not {lead.text} & (weary | self._dialling.keys())
+            ):
+                self._attempts.begin(lead.text)
+                self._dialling[lead.text] = ""
+                nursery.start_soon(self._follow, lead)
+
+    async def _follow(self, lead: Lead) -> None:
+        try:
+            peer_id = await self._leads.follow(lead)
+        except MarketError as error:
+            logger.debug("%s", error)
+            self._attempts.failed(lead.text)
+            self._progress.note_obstacle(str(error))
+        else:
+            self._is_saved = False
+            self._attempts.succeeded(lead.text)
+            if peer_id is not None:
+                address = f"{lead.text}/p2p/{peer_id}"
+                self._attempts.succeeded(address)
+                self._met[peer_id] = _Met(address, self._clock_ms())
+        finally:
+            self._dialling.pop(lead.text, None)
+            self._wake.set()
+        self._progress.note_tried(lead.text)
+
+    # What is told and kept.
+
+    def _group_of(self, peer_id: PeerId | None) -> str:
+        if peer_id is None:
+            return ""
+        found = (peer for peer in self._dialer.peers() if peer.peer_id == peer_id)
+        return next((_group_at(peer.address) for peer in found), "")
+
+    def _tell(self, peers: Sequence[Connected]) -> None:
+        now_ms = self._clock_ms()
+        bounds = {PeerId(key) for key in self._dialling} | {peer.peer_id for peer in peers}
+        self._progress.tell(
+            peer_count=sum(peer.is_ours for peer in peers),
+            due_ms=next_due_ms(
+                self._places(), trials=self._attempts.trials, connected=bounds, now_ms=now_ms
+            ),
+            is_dialling=bool(self._dialling)
+            or any(not met.is_proven for met in self._met.values()),
+            now_ms=now_ms,
+        )
 
     async def _save_forever(self) -> None:
         pause_ms = SAVE_FIRST_MS
@@ -200,7 +373,7 @@ class Joiner:
             return
         self._is_saved = True
         try:
-            await self._save(self._book.encode())
+            await self._save(encode_book(self._book))
         except trio.Cancelled:  # perhaps before anything was written; the last save is not
             self._is_saved = False
             raise
@@ -216,6 +389,8 @@ def _parse_quietly(text: str) -> PeerAddress | None:
         return None
 
 
-def _count(count: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{count} {noun if count == 1 else plural}"
+def _group_at(address: str) -> str:
+    """Return the group of a connection's address, a multiaddr that may lack its end."""
+    parts = address.split("/")
+    port = int(parts[4]) if len(parts) > 4 and parts[4].isdecimal() else 0
+    return group_of(parts[2], port) if len(parts) > 2 else ""

@@ -1,155 +1,244 @@
 """The peers we remember, so that the network is found again after a restart without anybody's list.
 
-What worked is never pushed out by what was only heard of: an attacker who names a thousand peers
-displaces other rumours at most.
+Two tables, as in Bitcoin Core: what was only heard of, and what worked. A rumour never pushes out
+what worked, what worked gives way only once it is shown to be gone, and two parts of the internet
+never make up more than a quarter of what worked.
 """
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from bootstrap.addresses import BadAddress, parse_address
+from bootstrap.addresses import parse_address
+from bootstrap.buckets import (
+    NEW_PER_BUCKET,
+    SECRET_BYTES,
+    TRIED_PER_BUCKET,
+    Buckets,
+    new_bucket,
+    tried_bucket,
+)
+from bootstrap.place import Place, makes_room, most_proven_first, place_at
 from protocol.ids import PeerId
 
-VERSION = 1
-PEERS_MAX = 256
 ADDRESSES_PER_PEER_MAX = 4
-BOOK_BYTES_MAX = 1024 * 1024  # three times what a full book takes
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One address of a peer and what we know of it.
-
-    Attributes:
-        address: The full multiaddr.
-        peer_id: The identity at its end.
-        worked_ms: When it last led to a connection; 0 if it never did.
-        learned_ms: When we first heard of it.
-        is_configured: Whether the operator named it; such a place is never forgotten.
-    """
-
-    address: str
-    peer_id: PeerId
-    worked_ms: int
-    learned_ms: int
-    is_configured: bool = False
+TRIED_PER_GROUP_MIN = 4  # however few others there are: a small network may be all in one group
+TRIED_SHARE_OF_GROUP = 8  # a group has at most one in so many of what worked
+CHALLENGES_MAX = 16  # newcomers that wait until an incumbent has been tested
+ANCHORS_MAX = 2
+PINS_MAX = 64
+HEARD_AGAIN_MS = 3_600_000  # a place heard of again sooner is no reason to write the book
 
 
 class PeerBook:
-    """Places by address, at most so many peers and so many places of each; configured ones on top.
+    """Places by address, within the bounds of two tables; configured ones and anchors on top.
+
+    Args:
+        configured: Full addresses the operator named.
+        secret: Decides what shares a bucket; None makes one up.
 
     Raises:
         BadAddress: A configured address cannot be dialled.
     """
 
-    def __init__(self, configured: Iterable[str] = ()) -> None:
-        self._places: dict[str, Place] = {}
+    def __init__(self, configured: Iterable[str] = (), secret: bytes | None = None) -> None:
+        self.secret = secrets.token_bytes(SECRET_BYTES) if secret is None else secret
+        self._tried = Buckets(TRIED_PER_BUCKET)
+        self._new = Buckets(NEW_PER_BUCKET)
+        self._configured: dict[str, Place] = {}
+        self._anchors: dict[str, Place] = {}
+        self._challenges: dict[str, Place] = {}  # incumbent -> who would take its place
+        self._pins: dict[str, tuple[PeerId, int]] = {}
         for text in configured:
-            parsed = parse_address(text)
-            self._places[parsed.text] = Place(parsed.text, parsed.peer_id, 0, 0, True)
+            self.configure(text)
 
     def places(self) -> tuple[Place, ...]:
         """Return all places, the most proven first, ties by address."""
-        return tuple(sorted(self._places.values(), key=_most_proven_first))
+        found = {place.address: place for place in (*self._new, *self._tried)}
+        for address, anchor in self._anchors.items():
+            found[address] = replace(found.get(address, anchor), is_anchor=True)
+        for address, named in self._configured.items():
+            is_anchor = address in self._anchors
+            found[address] = replace(found.get(address, named), is_configured=True)
+            found[address] = replace(found[address], is_anchor=is_anchor)
+        return tuple(sorted(found.values(), key=most_proven_first))
 
-    def worked(self, address: str, now_ms: int) -> bool:
-        """Note that an address led to the peer it names; return whether that is news.
+    def tried(self) -> Iterator[Place]:
+        """Return what worked."""
+        return iter(self._tried)
+
+    def rumours(self) -> Iterator[Place]:
+        """Return what was only heard of, or gave way."""
+        return iter(self._new)
+
+    def knows(self, address: str) -> bool:
+        """Return whether an address in canonical spelling is among the places."""
+        return self._find(address) is not None
+
+    def configure(self, address: str) -> None:
+        """Add a place that is never forgotten, because the operator names it.
 
         Raises:
             BadAddress: The address cannot be dialled.
         """
-        return self._note(address, learned_ms=now_ms, worked_ms=now_ms)
-
-    def heard(self, address: str, now_ms: int) -> bool:
-        """Note that somebody says a peer can be dialled there; return whether that is news.
-
-        Raises:
-            BadAddress: The address cannot be dialled.
-        """
-        return self._note(address, learned_ms=now_ms, worked_ms=0)
-
-    def encode(self) -> bytes:
-        """Return the book as bytes; what the operator configures is not in it unless it worked."""
-        kept = [place for place in self.places() if place.worked_ms or not place.is_configured]
-        rows = [[place.address, place.worked_ms, place.learned_ms] for place in kept]
-        return json.dumps({"version": VERSION, "places": rows}, indent=1).encode()
-
-    def _note(self, address: str, *, learned_ms: int, worked_ms: int) -> bool:
         parsed = parse_address(address)
-        known = self._places.get(parsed.text)
+        self._configured.setdefault(parsed.text, replace(place_at(parsed), is_configured=True))
+
+    def heard(self, address: str, now_ms: int, source: str = "") -> bool:
+        """Note that a peer says it can be dialled there; return whether that is news.
+
+        Args:
+            address: The full multiaddr; its own peer must have named it.
+            now_ms: The date.
+            source: The part of the internet in which we were told; empty if unknown.
+
+        Raises:
+            BadAddress: The address cannot be dialled.
+        """
+        parsed = parse_address(address)
+        known = self._find(parsed.text)
         if known is not None:
-            self._places[parsed.text] = replace(known, worked_ms=max(known.worked_ms, worked_ms))
-            return worked_ms > known.worked_ms
-        self._places[parsed.text] = Place(parsed.text, parsed.peer_id, worked_ms, learned_ms)
-        self._evict(parsed.peer_id)
-        return parsed.text in self._places
+            is_news = now_ms - known.heard_ms >= HEARD_AGAIN_MS
+            if is_news:
+                self._renew(replace(known, heard_ms=now_ms))
+            return is_news
+        self._make_room_at(parsed.peer_id)
+        return self._put_new(place_at(parsed, heard_ms=now_ms, source=source), now_ms)
 
-    def _evict(self, peer_id: PeerId) -> None:
-        mine = [place for place in self._free() if place.peer_id == peer_id]
-        for place in sorted(mine, key=_most_proven_first)[ADDRESSES_PER_PEER_MAX:]:
-            del self._places[place.address]
-        best: dict[PeerId, Place] = {}
-        for place in sorted(self._free(), key=_most_proven_first):
-            best.setdefault(place.peer_id, place)
-        kept = sorted(best.values(), key=_most_proven_first)[:PEERS_MAX]
-        kept_ids = {place.peer_id for place in kept}
-        for place in self._free():
-            if place.peer_id not in kept_ids:
-                del self._places[place.address]
+    def worked(self, address: str, now_ms: int) -> None:
+        """Note that an address led to the peer it names, and that the peer is one of us.
 
-    def _free(self) -> list[Place]:
-        return [place for place in self._places.values() if not place.is_configured]
+        Raises:
+            BadAddress: The address cannot be dialled.
+        """
+        parsed = parse_address(address)
+        known = self._find(parsed.text)
+        if known is None:
+            self._make_room_at(parsed.peer_id)
+        place = known if known is not None else place_at(parsed, heard_ms=now_ms)
+        worked_ms = max(now_ms, place.worked_ms)
+        place = replace(place, worked_ms=worked_ms, failures=0, is_configured=False)
+        self._renew(place)
+        self._challenges.pop(parsed.text, None)
+        if self._tried.find(parsed.text) is None:
+            self._promote(place, now_ms)
 
+    def failed(self, address: str, now_ms: int) -> None:
+        """Note that nobody was reached there; an incumbent that was to be tested gives way."""
+        place = self._find(address)
+        if place is None:
+            return
+        self._renew(replace(place, failures=place.failures + 1))
+        newcomer = self._challenges.pop(address, None)
+        incumbent = self._tried.find(address)
+        if newcomer is not None and incumbent is not None:
+            self._demote(incumbent, now_ms)
+            self._promote(newcomer, now_ms)
 
-def open_book(data: bytes, configured: Iterable[str] = ()) -> tuple[PeerBook, str]:
-    """Read a book as `encode` wrote it, and say in one line what was wrong with it, if anything.
+    def challenged(self) -> tuple[str, ...]:
+        """Return the places to dial in order to learn whether they still work."""
+        return tuple(self._challenges)
 
-    A damaged book is an empty one: it only saves time.
+    def anchors(self) -> tuple[Place, ...]:
+        """Return the places to dial first after a restart."""
+        return tuple(self._anchors.values())
 
-    Raises:
-        BadAddress: A configured address cannot be dialled.
-    """
-    book = PeerBook(configured)
-    if not data:
-        return book, ""
-    try:
-        rows = _read_rows(data)
-    except (ValueError, RecursionError) as error:
-        return book, f"the peer book is damaged and starts empty: {error}"
-    unusable = 0
-    for address, worked_ms, learned_ms in rows:
-        try:
-            book._note(address, learned_ms=learned_ms, worked_ms=worked_ms)
-        except BadAddress:
-            unusable += 1
-    return book, f"left out {unusable} unusable addresses of the peer book" if unusable else ""
+    def anchor(self, addresses: Iterable[str]) -> bool:
+        """Make these places the anchors, the first ANCHORS_MAX of those known; say if that is news.
 
+        Only for places at which we are connected: nothing a stranger says comes here.
+        """
+        places = [place for place in map(self._find, addresses) if place is not None]
+        anchors = {place.address: place for place in places[:ANCHORS_MAX]}
+        is_news = list(anchors) != list(self._anchors)
+        self._anchors = anchors
+        return is_news
 
-def _read_rows(data: bytes) -> list[tuple[str, int, int]]:
-    if len(data) > BOOK_BYTES_MAX:
-        raise ValueError(f"{len(data)} bytes, at most {BOOK_BYTES_MAX}")
-    whole = json.loads(data)
-    if not isinstance(whole, dict) or whole.get("version") != VERSION:
-        raise ValueError(f"not a book of version {VERSION}")
-    rows = whole.get("places")
-    if not isinstance(rows, list) or not all(map(_is_row, rows)):
-        raise ValueError("its places are not rows of an address and two moments")
-    return [(address, worked_ms, learned_ms) for address, worked_ms, learned_ms in rows]
+    def pinned(self, place: str) -> PeerId | None:
+        """Return who answered first at a place that was named without a peer id."""
+        pin = self._pins.get(place)
+        return None if pin is None else pin[0]
 
+    def pins(self) -> Iterator[tuple[str, PeerId, int]]:
+        """Return every pin, and when it was made."""
+        return ((place, peer_id, pinned_ms) for place, (peer_id, pinned_ms) in self._pins.items())
 
-def _is_row(row: object) -> bool:
-    return (
-        isinstance(row, list)
-        and len(row) == 3
-        and isinstance(row[0], str)
-        and all(type(moment) is int and 0 <= moment < 2**53 for moment in row[1:])
-    )
+    def pin(self, place: str, peer_id: PeerId, now_ms: int) -> None:
+        """Remember who answers at a place that was named without a peer id."""
+        self._pins.pop(place, None)
+        self._pins[place] = (peer_id, now_ms)
+        while len(self._pins) > PINS_MAX:
+            del self._pins[next(iter(self._pins))]
 
+    def restore(self, place: Place, *, is_tried: bool, is_anchor: bool = False) -> None:
+        """Put a place back where it was when the book was written, within every bound."""
+        if is_anchor:
+            if len(self._anchors) < ANCHORS_MAX:
+                self._anchors[place.address] = place
+            return
+        table, bucket = self._new, new_bucket(self.secret, place)
+        if is_tried:
+            table, bucket = self._tried, tried_bucket(self.secret, place)
+        mine = sum(one.peer_id == place.peer_id for one in (*self._tried, *self._new))
+        is_known = self._tried.find(place.address) or self._new.find(place.address)
+        if mine < ADDRESSES_PER_PEER_MAX and not is_known and not table.is_full(bucket):
+            table.put(place, bucket)
 
-def _most_proven_first(place: Place) -> tuple[int, int, str]:
-    return (
-        -place.worked_ms,
-        -place.learned_ms if place.worked_ms else place.learned_ms,
-        place.address,
-    )
+    def _find(self, address: str) -> Place | None:
+        return (
+            self._tried.find(address)
+            or self._new.find(address)
+            or self._anchors.get(address)
+            or self._configured.get(address)
+        )
+
+    def _renew(self, place: Place) -> None:
+        for table in (self._tried, self._new):
+            if table.find(place.address) is not None:
+                table.renew(place)
+        for fixed in (self._anchors, self._configured):
+            if place.address in fixed:
+                fixed[place.address] = place
+
+    def _make_room_at(self, peer_id: PeerId) -> None:
+        """Drop the oldest place of a peer that has enough; its new one is its own word."""
+        mine = [place for place in (*self._tried, *self._new) if place.peer_id == peer_id]
+        if len(mine) >= ADDRESSES_PER_PEER_MAX:
+            self._drop(min(mine, key=lambda place: (place.last_ms, place.address)).address)
+
+    def _put_new(self, place: Place, now_ms: int) -> bool:
+        bucket = new_bucket(self.secret, place)
+        if self._new.is_full(bucket):
+            poor = [one for one in self._new.in_bucket(bucket) if makes_room(one, now_ms)]
+            if not poor:
+                return False
+            self._new.drop(min(poor, key=lambda one: (one.last_ms, one.address)).address)
+        self._new.put(place, bucket)
+        return True
+
+    def _promote(self, place: Place, now_ms: int) -> None:
+        """Move a place to what worked, or let it wait until the one in its way has been tested."""
+        bucket = tried_bucket(self.secret, place)
+        group = [one for one in self._tried if one.group == place.group]
+        share = max(TRIED_PER_GROUP_MIN, len(self._tried) // TRIED_SHARE_OF_GROUP)
+        rivals = group if len(group) >= share else []
+        if not rivals and self._tried.is_full(bucket):
+            rivals = self._tried.in_bucket(bucket)
+        if not rivals:
+            self._new.drop(place.address)
+            self._tried.put(place, bucket)
+            return
+        if self._new.find(place.address) is None:
+            self._put_new(place, now_ms)
+        oldest = min(rivals, key=lambda one: (one.worked_ms, one.address))
+        if oldest.address in self._challenges or len(self._challenges) < CHALLENGES_MAX:
+            self._challenges.setdefault(oldest.address, place)
+
+    def _demote(self, place: Place, now_ms: int) -> None:
+        self._tried.drop(place.address)
+        self._put_new(place, now_ms)
+
+    def _drop(self, address: str) -> None:
+        self._tried.drop(address)
+        self._new.drop(address)
+        self._challenges.pop(address, None)

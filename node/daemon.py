@@ -28,7 +28,7 @@ from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
 from node.instruments import Instruments
 from node.introduction import introduction
-from node.joining import PEER_BOOK_NAME, learn_addresses, open_joiner
+from node.joining import PEER_BOOK_NAME, Ear, learn_addresses, open_joiner
 from node.keys import NodeKey
 from node.listening import default_listen
 from node.loop import Loop
@@ -52,6 +52,7 @@ from node.views_events import NodeEvent
 from node.whereabouts import tell_addresses
 from node.work import Work, choose_work
 from protocol.ids import PeerId, PublicKey
+from protocol.record import Verified
 from protocol.topics import topics_of
 
 logger = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ class _Node:
                 network=network,
                 topics=self._topics,
                 rejected=measured.rejected,
+                heard_from=self._hear,
             ),
             answerers=answerers,
             watcher=self._watch,
@@ -178,8 +180,14 @@ class _Node:
         )
         self._net: Net = self._host
         self._joiner = open_joiner(
-            config, self._net, self._clock, me=key.signer.public_key, report=self._report_joining
+            config,
+            self._host,
+            self._clock,
+            me=key.signer.public_key,
+            topics=self._topics,
+            report=self._report_joining,
         )
+        self._ear = Ear(self._joiner, self._clock)
         doors = Doors(
             loop=self._loop,
             log=store.log,
@@ -227,7 +235,7 @@ class _Node:
                 nursery.start_soon(learn_addresses, self._joiner, self._loop)
                 nursery.start_soon(self._watch_disk)
                 nursery.start_soon(self._meter.run)
-                await nursery.start(tell_addresses, self._net, self._loop)
+                await nursery.start(tell_addresses, self._net, self._loop, self._joiner.moved)
                 await nursery.start(self._joiner.run)
                 rpc = await nursery.start(
                     partial(
@@ -293,8 +301,10 @@ class _Node:
     def _watch(self, peer_id: PeerId, here: bool) -> None:
         self._sync.watch(peer_id, here)
         self._reporter.note_peer(peer_id, here)
-        if not here:
-            self._joiner.look()
+        self._joiner.look()
+
+    def _hear(self, record: Verified, teller: PeerId) -> None:
+        self._ear.note(record, teller)
 
     def _condition(self) -> NodeEvent:
         return self._market.condition()

@@ -1,6 +1,6 @@
 """From a stranger's bytes to checked records: the only way in, for gossip and sync alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -33,13 +33,19 @@ class RecordGate:
         network: Network,
         topics: Topics,
         rejected: Tally | None = None,
+        heard_from: Callable[[Verified, PeerId], None] | None = None,
     ) -> None:
-        """Take the doors; `rejected` counts what was wrong with messages."""
+        """Take the doors.
+
+        `rejected` counts what was wrong with messages; `heard_from` is told of every presence that
+        was news, and who passed it on to us.
+        """
         self._loop = loop
         self._log = log
         self._network = network
         self._topics = topics
         self._rejected = rejected or Tally()
+        self._heard_from = heard_from
         self._limiter = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
 
     async def __call__(self, topic: str, data: bytes, sender: PeerId) -> Relay:
@@ -59,7 +65,11 @@ class RecordGate:
         if topic == self._topics.presence:
             if not all(is_presence):
                 return self._reject(WRONG_TOPIC)
-            return await self._loop.presences_gossiped(records, sender)
+            relay = await self._loop.presences_gossiped(records, sender)
+            if relay is Relay.ACCEPT and self._heard_from is not None:
+                for record in records:
+                    self._heard_from(record, sender)
+            return relay
         if any(is_presence):
             return self._reject(WRONG_TOPIC)
         return await self._loop.gossiped(records, sender)

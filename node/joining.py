@@ -2,18 +2,24 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
-from bootstrap.join import Dialer, Joiner
-from bootstrap.peer_book import open_book
+from bootstrap.book_file import open_book
+from bootstrap.join import Joiner
+from bootstrap.leads import parse_lead
 from node.clock import Clock
 from node.config import Config
 from node.loop import Loop
 from node.names import peer_id_of
+from node.ports import Peer
 from node.store.files import replace_file
-from protocol.ids import PublicKey
+from protocol.ids import PeerId, PublicKey
+from protocol.record import Verified
+from protocol.topics import Topics
 
 logger = logging.getLogger(__name__)
 
@@ -21,20 +27,81 @@ PEER_BOOK_NAME = "peers"
 LEARN_EVERY_S = 10.0
 LEARN_FIRST_S = 0.5  # just before the peer book is first saved
 LEARN_AUTHORS_MAX = 64
+HEARD_PER_S_MAX = 16  # presences whose addresses are looked at; each costs half a millisecond
+
+
+class JoinNet(Protocol):
+    """What joining asks of the network door; see `bootstrap.dialing.Dialer`."""
+
+    async def dial(self, address: str) -> PeerId:
+        """Connect to one full multiaddr."""
+        ...
+
+    async def meet(self, address: str) -> PeerId:
+        """Connect to whoever answers at a multiaddr without a peer id."""
+        ...
+
+    async def texts(self, name: str) -> list[str]:
+        """Return the TXT records of a DNS name."""
+        ...
+
+    async def networks_of(self, peer_id: PeerId) -> tuple[str, ...]:
+        """Ask a connected peer which networks it takes part in."""
+        ...
+
+    async def hang_up(self, peer_id: PeerId) -> None:
+        """Close every connection to a peer."""
+        ...
+
+    def peers(self) -> tuple[Peer, ...]:
+        """Return the live connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One connection, as joining sees it."""
+
+    peer_id: PeerId
+    outbound: bool
+    address: str
+    is_ours: bool
+
+
+class NodeDialer:
+    """The network door, with the knowledge which peers take part in our network."""
+
+    def __init__(self, net: JoinNet, topics: Topics) -> None:
+        """Take the door; whoever follows both topics is one of us."""
+        self._net = net
+        self._topics = {topics.records, topics.presence}
+        self.dial = net.dial
+        self.meet = net.meet
+        self.texts = net.texts
+        self.networks_of = net.networks_of
+        self.hang_up = net.hang_up
+
+    def peers(self) -> Sequence[Link]:
+        """Return the live connections."""
+        return tuple(
+            Link(peer.peer_id, peer.outbound, peer.address, self._topics <= set(peer.topics))
+            for peer in self._net.peers()
+        )
 
 
 def open_joiner(
     config: Config,
-    dialer: Dialer,
+    net: JoinNet,
     clock: Clock,
     *,
     me: PublicKey,
+    topics: Topics,
     report: Callable[[str], None],
 ) -> Joiner:
     """Return what joins by the operator's addresses and those remembered from earlier runs."""
     path = config.directory / PEER_BOOK_NAME
     data = path.read_bytes() if path.exists() else b""
-    book, damage = open_book(data, config.bootstrap)
+    book, damage = open_book(data)
     if damage:
         logger.warning("%s", damage)
 
@@ -43,18 +110,43 @@ def open_joiner(
 
     return Joiner(
         own_id=peer_id_of(me),
-        dialer=dialer,
+        network=config.network.network_id.hex(),
+        dialer=NodeDialer(net, topics),
         book=book,
+        leads=[parse_lead(text) for text in config.bootstrap],
         save=save,
         clock_ms=lambda: clock.now().ms,
         date_ms=lambda: clock.now().wall_ms,
         dice=random.random,
         report=report,
+        notice=lambda line: logger.warning("%s", line),
     )
 
 
+class Ear:
+    """Learns where authors can be dialled as soon as they say so, so many in a second."""
+
+    def __init__(self, joiner: Joiner, clock: Clock) -> None:
+        """Tell the joiner; the clock bounds how often."""
+        self._joiner = joiner
+        self._clock = clock
+        self._second = 0
+        self._count = 0
+
+    def note(self, record: Verified, teller: PeerId) -> None:
+        """Take in a presence that was news; what is too much is learnt from the next one."""
+        second = self._clock.now().ms // 1_000
+        self._count = self._count + 1 if second == self._second else 1
+        self._second = second
+        if record.presence is not None and self._count <= HEARD_PER_S_MAX:
+            self._joiner.learn(peer_id_of(record.author), record.presence.addresses, teller)
+
+
 async def learn_addresses(joiner: Joiner, loop: Loop) -> None:
-    """Remember where live authors say they can be dialled, until cancelled."""
+    """Remember where live authors say they can be dialled, until cancelled.
+
+    Most are heard of by gossip when they say so; the others came from a peer's list.
+    """
     pause_s = LEARN_FIRST_S
     while True:
         await trio.sleep(pause_s)

@@ -1,8 +1,11 @@
 """The names under which one network talks; another network never meets them."""
 
+import re
 from dataclasses import dataclass
 
 from protocol.ids import NetworkId
+
+_NETWORK = re.compile(r"/aimarket/\d{1,4}/([0-9a-f]{32})/.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,9 @@ def topics_of(network_id: NetworkId) -> Topics:
         presence_stream=f"{root}/presences",
         leaderboard_stream=f"{root}/leaderboard",
     )
+
+
+def network_in(name: str) -> str | None:
+    """Return the id of the network, in hex, that a topic or protocol is one of; None if of none."""
+    match = _NETWORK.fullmatch(name)
+    return None if match is None else match.group(1)

@@ -18,12 +18,14 @@ from node.net.dialer import Dialer
 from node.net.doorkeeper import Doorkeeper
 from node.net.gossip import GuardedPubsub
 from node.net.identity import public_key_of, read_peer_id
+from node.net.inquiry import ask_networks
 from node.net.intake import Intake
 from node.net.limits import NetLimits
 from node.net.mesh import MeshRouter
 from node.net.nat import Nat
 from node.net.patches import join_logging, patch_libp2p
 from node.net.penalties import Penalties
+from node.net.resolver import Resolver
 from node.net.roster import Roster
 from node.net.scopes import TaskStatus, shielded
 from node.net.sockets import abort, check_free, is_dialled, read_multiaddr
@@ -247,6 +249,26 @@ class NetHost:
             DialFailed: No authenticated connection came about in time.
         """
         return PeerId(str(await self._dialer.meet(address)))
+
+    async def texts(self, name: str) -> list[str]:
+        """Return the TXT records of a DNS name, as the resolvers of this machine see them.
+
+        Raises:
+            DialFailed: No server answered in time, or the answer makes no sense.
+        """
+        return await Resolver().texts(name)
+
+    async def networks_of(self, peer_id: PeerId) -> tuple[str, ...]:
+        """Ask a connected peer for the ids of the networks it takes part in, in hex.
+
+        Raises:
+            PeerFailed: It is not connected, or gives no answer.
+        """
+        target = read_peer_id(peer_id)
+        connections = self._swarm.get_connections(target) if target is not None else []
+        if not connections:
+            raise PeerFailed(f"{peer_id} is not connected")
+        return await ask_networks(connections[0])
 
     async def ask(self, peer_id: PeerId, protocol: str, request: bytes) -> bytes:
         """Send one request to a connected peer over a stream of its own.

@@ -1,76 +1,14 @@
 """Joining, against a dialer that lives in a dictionary and a clock that jumps."""
 
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import trio
 from trio.testing import MockClock
 
-from bootstrap.join import Connected, Joiner
-from bootstrap.peer_book import PeerBook, open_book
-from protocol.errors import MarketError
-from protocol.ids import PeerId
+from bootstrap.book_file import open_book
+from bootstrap.peer_book import PeerBook
+from tests.bootstrap.join_scene import Scene, run_for
 from tests.bootstrap.peer_names import address, peer
-
-
-@dataclass(frozen=True)
-class Link:
-    peer_id: PeerId
-    outbound: bool = True
-
-
-@dataclass
-class FakeDialer:
-    """Reaches whoever is up, at once; others take a second to fail."""
-
-    up: set[str] = field(default_factory=set)
-    links: dict[PeerId, Link] = field(default_factory=dict)
-    dials: list[tuple[float, str]] = field(default_factory=list)
-
-    async def dial(self, address: str) -> PeerId:
-        self.dials.append((trio.current_time(), address))
-        if address not in self.up:
-            await trio.sleep(1)
-            raise MarketError(f"cannot reach {address}")
-        peer_id = PeerId(address.rpartition("/p2p/")[2])
-        self.links[peer_id] = Link(peer_id)
-        return peer_id
-
-    def peers(self) -> Sequence[Connected]:
-        return tuple(self.links.values())
-
-
-@dataclass
-class Scene:
-    dialer: FakeDialer = field(default_factory=FakeDialer)
-    book: PeerBook = field(default_factory=PeerBook)
-    saved: list[tuple[float, bytes]] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
-    save_error: OSError | None = None
-
-    async def save(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.save_error is not None:
-            raise self.save_error
-        self.saved.append((trio.current_time(), data))
-
-    def joiner(self) -> Joiner:
-        return Joiner(
-            own_id=peer(0),
-            dialer=self.dialer,
-            book=self.book,
-            save=self.save,
-            clock_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
-            date_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
-            dice=lambda: 0.5,
-            report=self.reports.append,
-        )
-
-
-async def run_for(joiner: Joiner, seconds: float) -> None:
-    with trio.move_on_after(seconds):
-        await joiner.run()
 
 
 async def test_join__connects_to_what_is_configured_and_remembers_it(
@@ -87,8 +25,9 @@ async def test_join__connects_to_what_is_configured_and_remembers_it(
         "connected to 1 peer",
     ]
     book, _ = open_book(scene.saved[-1][1])
-    assert [place.address for place in book.places()] == [address(1)]
+    assert [place.address for place in book.tried()] == [address(1)]
     assert book.places()[0].worked_ms >= 1_000_000
+    assert book.places()[0].is_anchor
 
 
 async def test_join__never_gives_up_and_never_storms(autojump_clock: MockClock) -> None:
@@ -171,7 +110,7 @@ async def test_join__saves_at_a_bounded_rate_and_once_more_at_the_end(
         nursery.cancel_scope.cancel()
 
     assert 9 <= len(scene.saved) <= 14
-    assert len(open_book(scene.saved[-1][1])[0].places()) == 95
+    assert open_book(scene.saved[-1][1])[0].places() == scene.book.places()
 
 
 async def test_join__has_saved_whom_it_met_when_it_is_killed_soon_after_its_start(

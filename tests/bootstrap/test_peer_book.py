@@ -1,25 +1,48 @@
 """The peer book: bounded, loyal to what worked, and never in the way."""
 
-import json
+from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bootstrap.addresses import BadAddress
-from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PEERS_MAX, PeerBook, open_book
-from tests.bootstrap.peer_names import address
+from bootstrap.buckets import NEW_MAX, NEW_PER_BUCKET, TRIED_MAX
+from bootstrap.dial_policy import OUTBOUND_TARGET
+from bootstrap.peer_book import (
+    ADDRESSES_PER_PEER_MAX,
+    ANCHORS_MAX,
+    CHALLENGES_MAX,
+    HEARD_AGAIN_MS,
+    PINS_MAX,
+    TRIED_PER_GROUP_MIN,
+    TRIED_SHARE_OF_GROUP,
+    PeerBook,
+)
+from bootstrap.place import FAILURES_MAX, STALE_MS
+from tests.bootstrap.peer_names import address, peer, public
 
-NOTES = st.lists(
-    st.tuples(st.booleans(), st.integers(0, 12), st.integers(4000, 4007), st.integers(1, 2**52)),
-    max_size=60,
+SECRET = bytes(16)
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["heard", "worked", "failed"]),
+        st.integers(0, 3),  # group
+        st.integers(0, 40),  # peer within it
+        st.integers(4000, 4002),  # port
+        st.integers(0, 5),  # source
+    ),
+    max_size=250,
 )
 
 
-def a_book(notes: list[tuple[bool, int, int, int]], *configured: str) -> PeerBook:
-    book = PeerBook(configured)
-    for did_work, number, port, now_ms in notes:
-        (book.worked if did_work else book.heard)(address(number, port), now_ms)
+def a_book(deeds: list[tuple[str, int, int, int, int]], *configured: str) -> PeerBook:
+    book = PeerBook(configured, SECRET)
+    for now_ms, (deed, group, number, port, source) in enumerate(deeds, 1):
+        text = public(group, number, port)
+        if deed == "heard":
+            book.heard(text, now_ms, str(source))
+        else:
+            (book.worked if deed == "worked" else book.failed)(text, now_ms)
     return book
 
 
@@ -32,38 +55,142 @@ def test_worked__puts_the_latest_first() -> None:
     assert [place.address for place in book.places()] == [address(3), address(2), address(1)]
 
 
-def test_heard__never_displaces_what_worked() -> None:
+@given(DEEDS)
+def test_book__stays_within_its_bounds_whatever_it_is_told(
+    deeds: list[tuple[str, int, int, int, int]],
+) -> None:
+    book = a_book(deeds)
+
+    tried, rumours = list(book.tried()), list(book.rumours())
+    assert len(tried) <= TRIED_MAX
+    assert len(rumours) <= NEW_MAX
+    assert not {place.address for place in tried} & {place.address for place in rumours}
+    by_peer = Counter(place.peer_id for place in (*tried, *rumours))
+    assert all(count <= ADDRESSES_PER_PEER_MAX for count in by_peer.values())
+    share = max(TRIED_PER_GROUP_MIN, len(tried) // TRIED_SHARE_OF_GROUP)
+    assert all(count <= share for count in Counter(place.group for place in tried).values())
+    assert len(book.challenged()) <= CHALLENGES_MAX
+    assert set(book.challenged()) <= {place.address for place in tried}
+    assert all(place.worked_ms for place in tried)
+    assert [p.worked_ms for p in book.places()] == sorted(
+        (p.worked_ms for p in book.places()), reverse=True
+    )
+
+
+@pytest.mark.parametrize(("seed", "does_answer"), [(1, False), (2, True), (3, True)])
+def test_book__two_groups_never_have_more_than_a_quarter_of_what_worked(
+    seed: int, does_answer: bool
+) -> None:
+    configured = public(90, 1)
+    book = PeerBook([configured], seed.to_bytes(16, "big"))
+    honest = [public(group, 1) for group in range(1, 41)]
+    for text in honest:
+        book.worked(text, 10)
+    before = set(book.tried())
+    anchors = honest[:ANCHORS_MAX]
+    book.anchor(anchors)
+
+    for number in range(5_000):
+        text = public(100 + number % 2, number)
+        book.heard(text, 20, str(number % 2))
+        if does_answer and number < 500:
+            book.worked(text, 30)
+
+    tried = list(book.tried())
+    hostile = [place for place in tried if place.group in ("120.100", "120.101")]
+    assert 4 * len(hostile) <= len(tried)
+    assert set(tried) >= before
+    flood = [place for place in book.rumours() if place.group in ("120.100", "120.101")]
+    assert len(flood) <= 4 * NEW_PER_BUCKET  # one bucket for each group and source
+    assert [place.address for place in book.anchors()] == anchors
+    assert {place.address for place in book.places() if place.is_configured} == {configured}
+
+
+def test_heard__one_teller_reaches_a_quarter_of_the_table_whomever_it_names() -> None:
+    book = PeerBook(secret=SECRET)
+
+    for group in range(200):
+        for number in range(10):
+            book.heard(public(group, number), 1, "one teller")
+
+    assert len(list(book.rumours())) <= NEW_MAX // 4
+
+
+def test_heard__never_displaces_what_worked_elsewhere() -> None:
+    book = PeerBook(secret=SECRET)
+    for group in range(30):
+        book.worked(public(group, 1), 1)
+    before = set(book.tried())
+
+    for number in range(2_000):
+        book.heard(public(number % 200, 1_000 + number), 10**6, str(number))
+
+    assert set(book.tried()) == before
+
+
+def test_heard__makes_way_for_newcomers_only_where_places_failed_or_are_stale() -> None:
+    book = PeerBook(secret=SECRET)
+    for number in range(NEW_PER_BUCKET):
+        assert book.heard(public(1, number), 1, "teller")
+
+    assert not book.heard(public(1, 99), 2, "teller")
+    for _ in range(FAILURES_MAX):
+        book.failed(public(1, 3), 3)
+    assert book.heard(public(1, 99), 4, "teller")
+    assert not book.knows(public(1, 3))
+    assert book.heard(public(1, 100), 2 + STALE_MS, "teller")
+
+
+def test_heard__lets_the_newest_addresses_of_a_peer_stand() -> None:
+    book = PeerBook(secret=SECRET)
+    for port in range(4000, 4000 + ADDRESSES_PER_PEER_MAX):
+        book.worked(address(1, port), port)
+
+    assert book.heard(address(1, 9_000), 9_000)
+
+    assert {place.address for place in book.places()} == {
+        address(1, port) for port in (4001, 4002, 4003, 9_000)
+    }
+
+
+def test_heard__again_is_news_once_in_a_while() -> None:
     book = PeerBook()
-    for number in range(PEERS_MAX):
-        book.worked(address(number), 1)
 
-    is_news = book.heard(address(9_999), 10**12)
-
-    assert not is_news
-    assert {place.worked_ms for place in book.places()} == {1}
-    assert len(book.places()) == PEERS_MAX
+    assert book.heard(address(1), 1_000)
+    assert not book.heard(address(1), 999 + HEARD_AGAIN_MS)
+    assert book.heard(address(1), 1_000 + HEARD_AGAIN_MS)
 
 
-def test_worked__displaces_a_rumour_then_what_worked_longest_ago() -> None:
-    book = PeerBook()
-    for number in range(PEERS_MAX - 1):
-        book.worked(address(number), 100 + number)
-    book.heard(address(5_000), 10**12)
+def test_worked__tests_who_is_there_before_it_gives_the_place_away() -> None:
+    book = PeerBook(secret=SECRET)
+    old = [public(1, number) for number in range(TRIED_PER_GROUP_MIN)]
+    for now_ms, text in enumerate(old, 1):
+        book.worked(text, now_ms)
 
-    book.worked(address(6_000), 10**12)
-    assert address(5_000) not in {place.address for place in book.places()}
-    book.worked(address(7_000), 10**12)
-    assert address(0) not in {place.address for place in book.places()}
-    assert len(book.places()) == PEERS_MAX
+    book.worked(public(1, 9), 100)
+    assert book.challenged() == (old[0],)
+    assert {place.address for place in book.tried()} == set(old)
+    assert book.knows(public(1, 9))
+
+    book.worked(old[0], 200)
+    assert book.challenged() == ()
+    book.worked(public(1, 9), 300)
+    assert book.challenged() == (old[1],)
+    book.failed(old[1], 400)
+
+    assert {place.address for place in book.tried()} == {old[0], *old[2:], public(1, 9)}
+    assert book.knows(old[1])
 
 
 def test_book__never_forgets_what_is_configured() -> None:
-    book = PeerBook([address(77_777)])
-    for number in range(PEERS_MAX + 50):
+    book = PeerBook([address(77_777)], SECRET)
+    for number in range(1_000):
         book.worked(address(number), 10 + number)
+    for _ in range(100):
+        book.failed(address(77_777), 10)
 
-    assert address(77_777) in {place.address for place in book.places()}
-    assert len(book.places()) == PEERS_MAX + 1
+    named = [place for place in book.places() if place.is_configured]
+    assert [place.address for place in named] == [address(77_777)]
 
 
 def test_book__refuses_a_configured_address_that_cannot_be_dialled() -> None:
@@ -71,81 +198,33 @@ def test_book__refuses_a_configured_address_that_cannot_be_dialled() -> None:
         PeerBook(["localhost:4001"])
 
 
-@given(NOTES)
-def test_book__stays_within_its_bounds_and_prefers_what_worked(
-    notes: list[tuple[bool, int, int, int]],
-) -> None:
-    places = a_book(notes).places()
+def test_book__has_room_for_a_network_on_one_machine_or_in_one_house() -> None:
+    house, machine = PeerBook(secret=SECRET), PeerBook(secret=SECRET)
+    for number in range(32):
+        house.worked(f"/ip4/192.168.1.{number + 2}/tcp/7460/p2p/{peer(number)}", 1)
+        machine.worked(f"/ip4/127.0.0.1/tcp/{7460 + number}/p2p/{peer(number)}", 1)
 
-    by_peer: dict[str, int] = {}
-    for place in places:
-        by_peer[place.peer_id] = by_peer.get(place.peer_id, 0) + 1
-    assert all(count <= ADDRESSES_PER_PEER_MAX for count in by_peer.values())
-    assert [p.worked_ms for p in places] == sorted((p.worked_ms for p in places), reverse=True)
+    for book in (house, machine):
+        assert len(list(book.tried())) >= 3 * OUTBOUND_TARGET
+        assert len(book.places()) >= 28
 
 
-@given(NOTES)
-def test_open_book__reads_what_encode_wrote(notes: list[tuple[bool, int, int, int]]) -> None:
-    book = a_book(notes)
+def test_pin__remembers_so_many_and_the_last_word_on_each() -> None:
+    book = PeerBook()
+    for number in range(PINS_MAX + 5):
+        book.pin(f"/ip4/192.0.2.7/tcp/{number + 1}", peer(number), number)
+    book.pin("/ip4/192.0.2.7/tcp/60", peer(1), 999)
 
-    again, complaint = open_book(book.encode())
-
-    assert again.places() == book.places()
-    assert complaint == ""
-
-
-def test_open_book__keeps_the_configured_places_apart() -> None:
-    book = a_book([(True, 1, 4001, 5)], address(1), address(2))
-
-    again, _ = open_book(book.encode(), [address(2), address(3)])
-
-    assert {(p.address, p.worked_ms, p.is_configured) for p in again.places()} == {
-        (address(1), 5, False),
-        (address(2), 0, True),
-        (address(3), 0, True),
-    }
+    assert len(list(book.pins())) == PINS_MAX
+    assert book.pinned("/ip4/192.0.2.7/tcp/60") == peer(1)
+    assert book.pinned("/ip4/192.0.2.7/tcp/1") is None
 
 
-@settings(max_examples=200)
-@given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 400))
-def test_open_book__is_empty_or_whole_after_any_damage(noise: bytes, start: int, end: int) -> None:
-    whole = a_book([(True, number, 4001, number + 1) for number in range(4)]).encode()
-    damaged = whole[:start] + noise + whole[end:]
+def test_anchor__takes_places_it_knows_and_two_of_them() -> None:
+    book = PeerBook()
+    for number in range(1, 5):
+        book.worked(address(number), number)
 
-    book, complaint = open_book(damaged, [address(9)])
-
-    assert address(9) in {place.address for place in book.places()}
-    assert complaint == "" or complaint.startswith(("the peer book is damaged", "left out"))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\x00",
-        b"[]",
-        b"{}",
-        b'{"version": 2, "places": []}',
-        b'{"version": 1, "places": {}}',
-        b'{"version": 1, "places": [["x", 1]]}',
-        b'{"version": 1, "places": [["x", true, 1]]}',
-        b'{"version": 1, "places": [["x", 1, -1]]}',
-        b"[" * 100_000,
-        b" " * (1024 * 1024 + 1),
-    ],
-)
-def test_open_book__says_that_a_damaged_book_starts_empty(data: bytes) -> None:
-    book, complaint = open_book(data)
-
-    assert book.places() == ()
-    assert complaint.startswith("the peer book is damaged and starts empty: ")
-    assert "\n" not in complaint
-
-
-def test_open_book__leaves_out_single_bad_addresses_and_an_empty_file_is_fine() -> None:
-    rows = [[address(1), 1, 1], ["localhost:1", 1, 1]]
-
-    book, complaint = open_book(json.dumps({"version": 1, "places": rows}).encode())
-
-    assert [place.address for place in book.places()] == [address(1)]
-    assert complaint == "left out 1 unusable addresses of the peer book"
-    assert open_book(b"")[1] == ""
+    assert book.anchor([address(9), address(1), address(2), address(3)])
+    assert not book.anchor([address(1), address(2)])
+    assert [place.address for place in book.anchors()] == [address(1), address(2)]

@@ -1,0 +1,55 @@
+"""Which part of the internet a host is in: what one attacker has many of in one place.
+
+Whoever rents a thousand addresses mostly has them in a few /16 of IPv4 or /32 of IPv6. Within a
+private network there is nothing to tell apart so: there, each host is a group of its own.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+_CACHED_MAX = 4_096
+_SHARED = ("100.64.", *(f"100.{n}." for n in range(65, 128)))  # carrier NAT, RFC 6598
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def group_of(host: str, port: int = 0) -> str:
+    """Return the group of an IP address or a name.
+
+    Args:
+        host: An IP address or a DNS name.
+        port: Tells apart the nodes of one machine on loopback, and nothing else.
+
+    >>> group_of("192.0.2.7"), group_of("2001:db8:1::7"), group_of("boot.example.org")
+    ('192.0', '2001:db8', 'example.org')
+    """
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return ".".join(host.lower().rstrip(".").split(".")[-2:])
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.is_loopback:
+        return f"{ip}:{port}"
+    if is_private(str(ip)):
+        return str(ip)
+    if isinstance(ip, IPv4Address):
+        return ".".join(str(ip).split(".")[:2])
+    return ":".join(part.lstrip("0") or "0" for part in ip.exploded.split(":")[:2])
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def is_private(host: str) -> bool:
+    """Return whether a host can only be dialled from within its own network or machine."""
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv4Address):
+        first = int(ip) >> 24
+        return (
+            first in (10, 127)
+            or int(ip) >> 20 == 0xAC1
+            or int(ip) >> 16 in (0xC0A8, 0xA9FE)
+            or str(ip).startswith(_SHARED)
+        )
+    return ip.is_loopback or ip.is_link_local or int(ip) >> 121 == 0x7E
