@@ -1,7 +1,7 @@
 """How others reach us when they cannot dial us: through relays at which we reserve a place.
 
-Nobody is asked to be our relay unless our connections are translated on their way and nobody came
-in from outside: then we are behind a router that lets nobody in.
+Nobody is asked to be our relay unless our connections are translated on their way, and the operator
+does not say where we are dialled: then what we announce is of no use beyond a router.
 """
 
 import logging
@@ -87,7 +87,6 @@ class Reach:
         self._places: dict[ID, _Place] = {}
         self._busy: set[INetConn] = set()
         self._wake = trio.Event()
-        self._was_reached = False
         self._said = ""
 
     def addresses(self) -> tuple[str, ...]:
@@ -103,8 +102,8 @@ class Reach:
         return place is not None and place.until_s > trio.current_time()
 
     def is_hidden(self) -> bool:
-        """Return whether nobody can dial us, as far as we can tell."""
-        return not self._is_announced and not self._was_reached and self._sightings.is_translated()
+        """Return whether nobody can dial what we announce, as far as we can tell."""
+        return not self._is_announced and self._sightings.is_translated()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -121,11 +120,7 @@ class Reach:
     def _look(self) -> None:
         """Take note of who is connected, and drop what depended on those who left."""
         connections: list[INetConn] = self._swarm.get_connections()
-        direct = [conn for conn in connections if not is_relayed(conn.muxed_conn)]
-        dialled = [conn for conn in direct if is_dialled(conn)]
-        self._was_reached = self._was_reached or any(
-            not is_dialled(conn) and _is_from_afar(conn) for conn in direct
-        )
+        dialled = [c for c in connections if is_dialled(c) and not is_relayed(c.muxed_conn)]
         self._lines = {conn: self._lines.get(conn, _Line()) for conn in dialled}
         here = {conn.muxed_conn.peer_id for conn in dialled}
         now_s = trio.current_time()
@@ -180,7 +175,7 @@ class Reach:
             logger.debug("a peer does not say what it sees: %s", error)
             return asked
         ends = _ends(conn)
-        if ends is not None and _is_from_afar(conn):
+        if ends is not None and _is_far(conn):
             self._counters.add("sightings")
             sighting = Sighting(seen_ip, local_ip=ends[0], observer_ip=ends[1])
             self._sightings.note(str(conn.muxed_conn.peer_id), sighting)
@@ -203,7 +198,7 @@ class Reach:
         self._counters.add("reservations")
         address = f"{relay}/p2p/{relay_id}{CIRCUIT}/p2p/{self._host.get_id()}"
         if relay_id not in self._places:
-            logger.info("nobody can dial this node; it is reached at %s", address)
+            logger.info("this node is behind a router; it is reached at %s", address)
         self._places[relay_id] = _Place(address, now_s + lasts_s / 2, now_s + lasts_s)
         return line
 
@@ -250,8 +245,8 @@ def _ends(conn: INetConn) -> tuple[str, str] | None:
     return plain_ip(local), plain_ip(remote)
 
 
-def _is_from_afar(conn: INetConn) -> bool:
-    """Return whether a connection comes from beyond our own network."""
+def _is_far(conn: INetConn) -> bool:
+    """Return whether the other end is beyond our own network."""
     ends = _ends(conn)
     if ends is None:
         return False

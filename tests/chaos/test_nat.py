@@ -95,6 +95,23 @@ def test_relay__two_homes_meet_through_it_and_compare_their_logs(town: Bed, tell
     assert "/p2p-circuit" in alice.address
 
 
+def test_relay__homes_meet_again_after_it_was_killed_and_started_anew(
+    town: Bed, tell: Tell
+) -> None:
+    carol = town.node("carol", "--relay")
+    alice, bob = (Home(town, name).node for name in ("alice", "bob"))
+    town.gather([carol, alice, bob])
+    until(lambda: has_met(alice, bob), within_s=MEET_WITHIN_S, what="alice and bob meet")
+
+    carol.kill()
+    until(lambda: not has_met(alice, bob), within_s=MEET_WITHIN_S, what="the circuit ends")
+    begun_s = time.monotonic()
+    carol.launch()
+    until(lambda: has_met(alice, bob), within_s=MEET_WITHIN_S, what="alice and bob meet again")
+
+    tell(f"they met again {time.monotonic() - begun_s:.1f} s after the relay was started")
+
+
 def test_announce__a_home_whose_port_is_forwarded_is_dialled_there(town: Bed, tell: Tell) -> None:
     carol = town.node("carol", "--relay")
     open_home = Home(town, "alice", forwards=True)

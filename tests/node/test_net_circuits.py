@@ -1,12 +1,15 @@
 """Circuits from end to end: two hosts that meet through a relay and nowhere else."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
+import trio
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import StopMessage
 
 from node.errors import DialFailed, PeerFailed
 from node.net.circuit import STOP, CircuitLimits, hear, say
+from node.net.observed import Sighting
 from tests.node.circuit_hosts import (
     ANSWER_S,
     ECHO,
@@ -67,6 +70,23 @@ async def test_dial__one_circuit_that_ends_leaves_another_alone() -> None:
 
         assert await alice.net.ask(bob.net.peer_id, ECHO, b"still here") == b"still here"
         assert made.service.sizes() == (1, 1)
+
+
+async def test_place__is_renewed_while_it_is_needed_and_given_up_after() -> None:
+    async with town("bob") as made:
+        (bob,) = made.stations
+        await made.reserve(bob)
+        reach = bob.net._nat._reach
+        (relay_id,) = reach._places
+
+        reach._places[relay_id] = replace(reach._places[relay_id], renew_s=0.0)
+        await until(lambda: bob.net.stats()["reservations"] == 2)
+        renewed_s = reach._places[relay_id].until_s
+        reach._sightings.note("somebody", Sighting("192.168.1.2", "192.168.1.2", "198.51.100.7"))
+
+        await until(lambda: not reach._places)
+        assert renewed_s > trio.current_time() + CircuitLimits().reservation_s - 60
+        assert "/p2p-circuit" not in "".join(bob.net.addresses())
 
 
 async def test_dial__says_what_the_relay_says() -> None:
