@@ -119,7 +119,7 @@ def choose(
     """Return the places to dial now, best first, one for each peer that is not connected.
 
     Takes what is proven or configured and what was only heard of by turns: neither a poisoned
-    table nor a flood of rumours has all of our dials. Spreads over the groups, and goes on in one
+    table nor a flood of rumours has all of our dials. Anchors go before both. Spreads over the groups, and goes on in one
     that has OUTBOUND_PER_GROUP_MAX only while there is no other. None but configured ones once
     OUTBOUND_TARGET peers were dialled.
 
@@ -164,7 +164,10 @@ def choose(
     chosen: list[Place] = []
     turn = 0
     while len(chosen) < most:
-        fit = list(filter(is_fit, queues[turn])) or list(filter(is_fit, queues[1 - turn]))
+        anchors = [place for place in queues[0] if place.is_anchor and is_fit(place)]
+        fit = (
+            anchors or list(filter(is_fit, queues[turn])) or list(filter(is_fit, queues[1 - turn]))
+        )
         if not fit:
             break
         place = min(fit, key=lambda one: _rank(one, trials, groups, now_ms))

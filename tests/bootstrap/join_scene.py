@@ -1,7 +1,7 @@
 """A network of addresses that answer or do not, and a node that joins it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -36,6 +36,7 @@ class FakeDialer:
     records: dict[str, list[str]] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     hung_up: list[PeerId] = field(default_factory=list)
+    fails_after_s: float = 1.0
 
     async def dial(self, address: str) -> PeerId:
         place, _, peer_id = address.rpartition("/p2p/")
@@ -49,10 +50,12 @@ class FakeDialer:
 
     async def _reach(self, address: str, place: str) -> PeerId:
         self.dials.append((trio.current_time(), address))
+        if address in self.up:
+            return PeerId(address.rpartition("/p2p/")[2])
         for text in self.up:
             if text.startswith(f"{place}/p2p/"):
                 return PeerId(text.rpartition("/p2p/")[2])
-        await trio.sleep(1)
+        await trio.sleep(self.fails_after_s)
         raise MarketError(f"cannot reach {address}")
 
     def _link(self, peer_id: PeerId, place: str) -> PeerId:
@@ -95,7 +98,7 @@ class Scene:
     reports: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     save_error: OSError | None = None
-    dice: float = 0.5
+    dice: Callable[[], float] = lambda: 0.5
 
     async def save(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
@@ -113,7 +116,7 @@ class Scene:
             save=self.save,
             clock_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
             date_ms=lambda: 1_000_000 + int(trio.current_time() * 1000),
-            dice=lambda: self.dice,
+            dice=self.dice,
             report=self.reports.append,
             notice=self.notices.append,
         )
