@@ -45,11 +45,13 @@ class CircuitLimits:
         circuits_per_peer_max: The same with one peer at either end.
         circuit_bytes_max: What one circuit may carry, both ways together.
         circuit_bytes_per_s: How fast it carries that, each way.
+        total_bytes_per_s: How fast all circuits of a relay carry together; a guess at what leaves
+            one core time for the node itself.
         circuit_s: How long one circuit lasts.
         idle_s: How long nothing may come or go; both ends probe each other far more often.
         message_s: How long a peer may take to say or answer something.
         relays_max: Relays at which we reserve.
-        inbound_max: Circuits to us, of all relays.
+        inbound_per_relay_max: Circuits to us that one relay brings.
     """
 
     reservations_max: int = 64
@@ -59,11 +61,12 @@ class CircuitLimits:
     circuits_per_peer_max: int = 8
     circuit_bytes_max: int = 256 * 1024 * 1024
     circuit_bytes_per_s: int = 256 * 1024
+    total_bytes_per_s: int = 2 * 1024 * 1024
     circuit_s: float = 3_600.0
     idle_s: float = 60.0
     message_s: float = 5.0
     relays_max: int = 2
-    inbound_max: int = 16
+    inbound_per_relay_max: int = 8
 
 
 class CircuitEnd(ReadWriteCloser):

@@ -1,7 +1,7 @@
 """Our own circuits: those we dial through a relay, and those that come to us through one."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -70,7 +70,7 @@ class Circuits:
         self._limits = limits
         self._counters = counters
         self._locks: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
-        self._inbound = 0
+        self._inbound: Counter[ID] = Counter()
 
     def install(self) -> None:
         """Let circuits in from now on."""
@@ -172,14 +172,15 @@ class Circuits:
             return StatusCode.UNEXPECTED_MESSAGE
         if is_relayed(stream.muxed_conn) or not self._is_reserved(relay_id):
             return StatusCode.PERMISSION_DENIED
-        if self._inbound >= self._limits.inbound_max:
+        if self._inbound[relay_id] >= self._limits.inbound_per_relay_max:
             return StatusCode.RESOURCE_LIMIT_EXCEEDED
         return StatusCode.OK
 
     async def _serve(self, stream: INetStream, address: Multiaddr) -> None:
         """Authenticate whoever is at the other end; what the relay says of it counts nothing."""
         raw = RawConnection(CircuitEnd(stream), False, ConnectionType.RELAYED, [address])
-        self._inbound += 1
+        relay_id = stream.muxed_conn.peer_id
+        self._inbound[relay_id] += 1
         try:
             muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
             if self._is_welcome(muxed.peer_id):
@@ -188,7 +189,8 @@ class Circuits:
             else:
                 self._counters.add("circuits_refused")
         finally:
-            self._inbound -= 1
+            self._inbound[relay_id] -= 1
+            self._inbound = +self._inbound
 
 
 def _status(code: int) -> str:

@@ -28,7 +28,7 @@ from node.net.streams import end_stream
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 32 * 1024
-BURST_S = 1.0  # what a circuit may be ahead of its pace, so that single messages never wait
+BURST_S = 1.0  # how far bytes may be ahead of their pace, so that single messages never wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class CircuitRelay:
         self._places: dict[ID, _Place] = {}
         self._ends: Counter[ID] = Counter()
         self._open = 0
+        self._due_s = 0.0
 
     def install(self) -> None:
         """Serve from now on."""
@@ -224,9 +225,11 @@ class CircuitRelay:
                 with trio.fail_after(self._limits.idle_s):
                     await end.write(chunk)
                 self._counters.add("relay_bytes", len(chunk))
-                pace_s = len(chunk) / self._limits.circuit_bytes_per_s
-                due_s = max(due_s, trio.current_time()) + pace_s
-                await trio.sleep_until(due_s - BURST_S)
+                now_s = trio.current_time()
+                due_s = max(due_s, now_s) + len(chunk) / self._limits.circuit_bytes_per_s
+                total_s = len(chunk) / self._limits.total_bytes_per_s
+                self._due_s = max(self._due_s, now_s) + total_s
+                await trio.sleep_until(max(due_s, self._due_s) - BURST_S)
         except StreamEOF:
             pass
         except Exception as error:  # the library raises what it likes when a stream ends

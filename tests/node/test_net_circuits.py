@@ -131,6 +131,23 @@ async def test_admit__refuses_circuits_from_whom_we_did_not_ask() -> None:
         assert answer.status == 202  # PERMISSION_DENIED
 
 
+async def test_admit__takes_so_many_circuits_of_one_relay_and_no_more() -> None:
+    async with town("alice", "bob", "dave") as made:
+        alice, bob, dave = made.stations
+        circuits = bob.net._nat._circuits
+        circuits._limits = replace(circuits._limits, inbound_per_relay_max=1)
+        await made.reserve(bob)
+
+        await alice.net.dial(circuit_addresses(bob)[0])
+        with pytest.raises(DialFailed, match="the relay says CONNECTION_FAILED"):
+            await dave.net.dial(circuit_addresses(bob)[0])
+        await alice.net.hang_up(bob.net.peer_id)
+        await until(lambda: not circuits._inbound)
+        await dave.net.dial(circuit_addresses(bob)[0])
+
+        assert connected(dave, bob)
+
+
 async def test_relay_that_ends__takes_its_circuits_and_places_along() -> None:
     async with town("alice", "bob") as made:
         alice, bob = made.stations
