@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long bench soak clean
+.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long interop bench soak clean
 
 install: $(VENV)/.ml
 
@@ -56,6 +56,14 @@ damage-long: $(VENV)/.dev
 killers-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/loopback/test_killers.py \
 	  tests/loopback/test_live_killers.py
+
+# A peer written with js-libp2p among our nodes; needs Node.js 20 or newer.
+interop: $(VENV)/.dev tests/interop/node_modules/.package-lock.json
+	AIMARKET_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/interop
+
+tests/interop/node_modules/.package-lock.json: tests/interop/package-lock.json
+	npm ci --prefix tests/interop
+	touch $@
 
 # Many simulated nodes in bad weather, one seed after the other; `make sim SEED=17` replays one.
 SEED ?=

@@ -11,7 +11,7 @@ from protocol.gossip import unpack_gossip
 from protocol.params import Network
 from protocol.topics import Topics, topics_of
 from tests.interop.js import Js
-from tests.loopback.nodes import ROOT, RealNode, Street, environment
+from tests.loopback.nodes import ROOT, RealNode, Street, environment, until
 
 
 def network_of(town: Street) -> Network:
@@ -51,3 +51,12 @@ def count(node: RealNode, name: str) -> int:
     found = re.search(rf'\{{[^}}]*"{name}"\}} (\d+)', node.scrape())
     assert found is not None, f"{node.name} counts no {name}"
     return int(found.group(1))
+
+
+def wait_known(node: RealNode, task_ids: list[str], *, within_s: float) -> None:
+    """Wait until a node knows of every task, its own or not."""
+    until(
+        lambda: {each["task_id"] for each in node.ask("/tasks")["tasks"]} >= set(task_ids),
+        within_s=within_s,
+        what=f"{node.name} knows every task",
+    )

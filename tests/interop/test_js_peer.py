@@ -7,7 +7,15 @@ import pytest
 from protocol.params import Network
 from protocol.record import open_record
 from protocol.statements import Profile
-from tests.interop.hearing import count, followed, heard_by, log_of, network_of, topics_in
+from tests.interop.hearing import (
+    count,
+    followed,
+    heard_by,
+    log_of,
+    network_of,
+    topics_in,
+    wait_known,
+)
 from tests.interop.js import js, need_js
 from tests.loopback.nodes import RealNode, street, until, wait_capable, wait_final
 
@@ -34,7 +42,7 @@ def test_js_peer__carries_tasks_between_two_nodes_that_never_met(tmp_path: Path)
             for number in range(TASKS_EACH)
         ]
         for node in nodes:
-            wait_known(node, task_ids)
+            wait_known(node, task_ids, within_s=WITHIN_S)
             wait_final(node, task_ids, within_s=WITHIN_S)
 
         logs = [log_of(node) for node in nodes]
@@ -60,15 +68,6 @@ def gossiped(log: set[bytes], network: Network) -> set[bytes]:
         for raw in log
         if not any(isinstance(said, Profile) for said in open_record(raw, network).statements)
     }
-
-
-def wait_known(node: RealNode, task_ids: list[str]) -> None:
-    """Wait until gossip has brought every task to a node."""
-    until(
-        lambda: {each["task_id"] for each in node.ask("/tasks")["tasks"]} >= set(task_ids),
-        within_s=WITHIN_S,
-        what=f"{node.name} knows every task",
-    )
 
 
 def connected_to(node: RealNode) -> set[str]:
