@@ -2,7 +2,9 @@
 
 import logging
 from functools import partial
+from importlib.metadata import version
 
+import libp2p.identity.identify.identify as library_identify
 import libp2p.pubsub.pubsub as library_pubsub
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
@@ -13,6 +15,10 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from node.net.limits import NetLimits
 from node.net.scopes import shielded
+
+# What identify says we are: else a peer would take us for a node of IPFS made by our library.
+PROTOCOL_VERSION = "aimarket/1"
+AGENT_VERSION = f"aimarket/{version('aimarket')} py-libp2p/{version('libp2p')}"
 
 FRAME_S = 30.0  # by then the watchdog has cut a connection that takes nothing
 RELEASE_BYTES = 128 * 1024  # half the initial window: the sender never runs dry, we rarely speak
@@ -99,7 +105,7 @@ async def _write_frame(self: Yamux, data: bytes) -> None:
 
 
 def patch_libp2p(limits: NetLimits) -> None:
-    """Install the queue and the rules of the muxer; may be called any number of times."""
+    """Install the queue, the rules of the muxer and our name; may be called any number of times."""
     queue = partial(
         OutboundQueue,
         frames_max=limits.outbound_messages_max,
@@ -109,6 +115,8 @@ def patch_libp2p(limits: NetLimits) -> None:
     setattr(library_pubsub, "RpcQueue", queue)  # noqa: B010 - a class to the type checker
     setattr(YamuxStream, "_auto_tune_and_send_window_update", _release_window)  # noqa: B010
     setattr(Yamux, "_write_frame", _write_frame)  # noqa: B010
+    setattr(library_identify, "PROTOCOL_VERSION", PROTOCOL_VERSION)  # noqa: B010
+    setattr(library_identify, "AGENT_VERSION", AGENT_VERSION)  # noqa: B010
 
 
 def join_logging() -> None:

@@ -1,5 +1,7 @@
 """A foreign implementation of libp2p takes part in our gossip, by what our spec says."""
 
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from protocol.params import Network
 from protocol.record import open_record
 from protocol.statements import Profile
+from protocol.topics import Topics
 from tests.interop.hearing import (
     count,
     followed,
@@ -59,6 +62,17 @@ def test_js_peer__carries_tasks_between_two_nodes_that_never_met(tmp_path: Path)
             assert connected_to(node) == {here["peer"]}
             assert count(node, "dials_done") == 1, "it was connected to somebody else, too"
             assert count(node, "gossip_rejected") == 0
+            said = peer.wait("identified", within_s=WITHIN_S, peer=node.status()["peer_id"])
+            assert re.fullmatch(r"aimarket/\S+ py-libp2p/\S+", said["agent"])
+            assert said["version"] == "aimarket/1"
+            assert set(said["protocols"]) >= {"/meshsub/1.1.0", *streams_of(topics_in(town))}
+            assert said["addresses"] == [NOWHERE]
+            assert said["observed"] in here["addresses"][0]
+            assert said["is_record_signed"]
+
+
+def streams_of(topics: Topics) -> set[str]:
+    return set(asdict(topics).values()) - {topics.records, topics.presence}
 
 
 def gossiped(log: set[bytes], network: Network) -> set[bytes]:
