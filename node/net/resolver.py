@@ -7,7 +7,7 @@ import trio
 
 from node.errors import DialFailed
 
-LOOKUP_S = 5.0  # for one name, all servers and repetitions together
+LOOKUP_S = 5.0
 RECORD_BYTES_MAX = 1_024
 RECORDS_MAX = 64
 
@@ -18,11 +18,15 @@ class Resolver:
     Args:
         servers: Whom to ask, as IP addresses; None for those this machine is set up with.
         port: Where they listen.
+        within_s: For one name, all servers and repetitions together.
     """
 
-    def __init__(self, servers: list[str] | None = None, port: int = 53) -> None:
+    def __init__(
+        self, servers: list[str] | None = None, port: int = 53, *, within_s: float = LOOKUP_S
+    ) -> None:
         self._servers = servers
         self._port = port
+        self._within_s = within_s
 
     async def texts(self, name: str) -> list[str]:
         """Return the TXT records of a name, none if it has none; unreadable ones are left out.
@@ -35,8 +39,8 @@ class Resolver:
             if self._servers is not None:
                 resolver.nameservers = list(self._servers)
                 resolver.port = self._port
-            with trio.fail_after(LOOKUP_S):
-                answer = await resolver.resolve(name, "TXT", search=False, lifetime=LOOKUP_S)
+            with trio.fail_after(self._within_s):
+                answer = await resolver.resolve(name, "TXT", search=False, lifetime=self._within_s)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []
         except (dns.exception.DNSException, OSError, ValueError, trio.TooSlowError) as error:
