@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -10,12 +9,13 @@ import trio
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
 from bootstrap.book_file import encode_book
-from bootstrap.dial_policy import OUTBOUND_TARGET, choose, next_due_ms, settle
+from bootstrap.dial_policy import choose, next_due_ms, settle
 from bootstrap.dialing import Connected, Dialer, SomebodyElse
 from bootstrap.following import Leads
 from bootstrap.leads import AddressList, Lead
+from bootstrap.meetings import Meetings
 from bootstrap.network_group import group_of
-from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, ANCHORS_MAX, PeerBook
+from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
 from protocol.errors import MarketError
@@ -27,28 +27,10 @@ DIALS_MAX = 4  # at once; a dead address must not hold up a live one
 LOOK_MS = 1_000  # between two looks at who is connected
 SAVE_MS = 10_000  # between two writes of the book
 SAVE_FIRST_MS = 1_000  # to the first one, then twice that: many a node is killed when it is young
-PROOF_MS = 5_000  # for a peer to follow our topics before it is asked what it is
 FEEL_MS = 120_000  # between two dials made only to learn whether somebody is there
 LAST_SAVE_S = 2.0
 
 TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
-
-
-@dataclass(slots=True)
-class _Met:
-    """A connection we opened.
-
-    Attributes:
-        address: Where we dialled.
-        since_ms: When.
-        is_proven: Whether its peer was seen to take part in our network.
-        is_asked: Whether it is being asked, or was not able to answer.
-    """
-
-    address: str
-    since_ms: int
-    is_proven: bool = False
-    is_asked: bool = False
 
 
 class Joiner:
@@ -84,7 +66,6 @@ class Joiner:
         notice: Callable[[str], None],
     ) -> None:
         self._own_id = own_id
-        self._network = network
         self._dialer = dialer
         self._book = book
         self._leads = Leads(leads, book=book, dialer=dialer, date_ms=date_ms, notice=notice)
@@ -95,8 +76,16 @@ class Joiner:
         self._progress = Progress(report)
         self._attempts = Attempts(clock_ms=clock_ms, dice=dice)
         self._dialling: dict[str, str] = {}  # peer or lead -> its group
-        self._met: dict[PeerId, _Met] = {}
-        self._feelers: set[PeerId] = set()
+        self._meetings = Meetings(
+            network=network,
+            dialer=dialer,
+            book=book,
+            attempts=self._attempts,
+            notice_foreigner=self._notice_foreigner,
+            changed=self._note_change,
+            clock_ms=clock_ms,
+            date_ms=date_ms,
+        )
         self._felt_ms = clock_ms()
         self._wake = trio.Event()
         self._is_saved = True
@@ -109,7 +98,7 @@ class Joiner:
                 task_status.started()
                 while True:
                     peers = self._dialer.peers()
-                    self._judge(peers, nursery)
+                    self._meetings.judge(peers, nursery)
                     self._dial_what_is_due(peers, nursery)
                     self._feel(peers, nursery)
                     self._tell(peers)
@@ -151,71 +140,6 @@ class Joiner:
                     source = self._group_of(teller)
                 is_news = self._book.heard(parsed.text, self._date_ms(), source or "")
                 self._is_saved = self._is_saved and not is_news
-
-    # Whom we reached.
-
-    def _judge(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
-        """See which of those we dialled take part in our network, and which do not."""
-        by_id = {peer.peer_id: peer for peer in peers}
-        now_ms = self._clock_ms()
-        for peer_id, met in list(self._met.items()):
-            peer = by_id.get(peer_id)
-            if peer is None:
-                del self._met[peer_id]
-                self._feelers.discard(peer_id)
-            elif peer.is_ours and not met.is_proven:
-                met.is_proven = True
-                self._book.worked(met.address, self._date_ms())
-                self._is_saved = False
-                if peer_id in self._feelers:
-                    nursery.start_soon(self._let_go, peer_id)
-            elif not met.is_proven and not met.is_asked and now_ms - met.since_ms >= PROOF_MS:
-                met.is_asked = True
-                nursery.start_soon(self._examine, peer_id, met)
-        self._keep_anchors(by_id)
-
-    def _keep_anchors(self, by_id: dict[PeerId, Connected]) -> None:
-        proven = [
-            met
-            for peer_id, met in self._met.items()
-            if met.is_proven and by_id[peer_id].outbound and peer_id not in self._feelers
-        ]
-        if proven:
-            longest = sorted(proven, key=lambda met: met.since_ms)[:ANCHORS_MAX]
-            is_news = self._book.anchor(met.address for met in longest)
-            self._is_saved = self._is_saved and not is_news
-
-    async def _examine(self, peer_id: PeerId, met: _Met) -> None:
-        """Ask a peer that does not follow our topics what it is, and let go of a stranger."""
-        try:
-            networks = await self._dialer.networks_of(peer_id)
-        except MarketError as error:
-            logger.debug("%s", error)
-            networks = []
-        if self._network in networks or met.is_proven:
-            met.is_asked, met.since_ms = False, self._clock_ms()
-            return
-        if self._met.get(peer_id) is met:
-            del self._met[peer_id]
-        self._book.failed(met.address, self._date_ms())
-        self._is_saved = False
-        place = self._place_at(met.address)
-        is_configured = place is not None and place.is_configured
-        self._attempts.led_astray(met.address, is_configured=is_configured)
-        what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
-        short = f"{met.address} answers, but is {what}; ours is {self._network}"
-        if is_configured:
-            self._progress.note_obstacle(short)
-            self._leads.notice_once(f"{short}; see --network and --bootstrap")
-        else:
-            logger.debug("%s", short)
-        await self._dialer.hang_up(peer_id)
-
-    async def _let_go(self, peer_id: PeerId) -> None:
-        """Hang up on somebody who was dialled only to learn whether it is there."""
-        self._feelers.discard(peer_id)
-        if sum(peer.outbound for peer in self._dialer.peers()) > OUTBOUND_TARGET:
-            await self._dialer.hang_up(peer_id)
 
     # Whom to dial.
 
@@ -264,14 +188,14 @@ class Joiner:
             self._note_failure(place)
         else:
             self._attempts.succeeded(place.address)
-            self._met[place.peer_id] = _Met(place.address, self._clock_ms())
+            self._meetings.begin(place.peer_id, place.address)
         finally:
             self._dialling.pop(place.peer_id, None)
             self._wake.set()
         self._progress.note_tried(place.address)
 
     def _note_failure(self, place: Place) -> None:
-        self._feelers.discard(place.peer_id)
+        self._meetings.feelers.discard(place.peer_id)
         self._attempts.failed(place.address)
         self._book.failed(place.address, self._date_ms())
 
@@ -294,7 +218,7 @@ class Joiner:
             due = [place for place in pool if self._is_due(place, now_ms)]
             if due:
                 place = due[int(self._dice() * len(due))]
-                self._feelers.add(place.peer_id)
+                self._meetings.feelers.add(place.peer_id)
                 self._begin(place, nursery)
                 return
 
@@ -334,13 +258,25 @@ class Joiner:
             if peer_id is not None:
                 address = f"{lead.text}/p2p/{peer_id}"
                 self._attempts.succeeded(address)
-                self._met[peer_id] = _Met(address, self._clock_ms())
+                self._meetings.begin(peer_id, address)
         finally:
             self._dialling.pop(lead.text, None)
             self._wake.set()
         self._progress.note_tried(lead.text)
 
     # What is told and kept.
+
+    def _notice_foreigner(self, address: str, what: str) -> bool:
+        """Say what somebody at an address is, if the operator named it; return whether so."""
+        place = self._place_at(address)
+        if place is None or not place.is_configured:
+            return False
+        self._progress.note_obstacle(what)
+        self._leads.notice_once(f"{what}; see --network and --bootstrap")
+        return True
+
+    def _note_change(self) -> None:
+        self._is_saved = False
 
     def _group_of(self, peer_id: PeerId | None) -> str:
         if peer_id is None:
@@ -356,8 +292,7 @@ class Joiner:
             due_ms=next_due_ms(
                 self._places(), trials=self._attempts.trials, connected=bounds, now_ms=now_ms
             ),
-            is_dialling=bool(self._dialling)
-            or any(not met.is_proven for met in self._met.values()),
+            is_dialling=bool(self._dialling) or self._meetings.is_waiting(),
             now_ms=now_ms,
         )
 

@@ -48,6 +48,7 @@ class Config:
         listen: Multiaddrs to listen on; None for the default, whose port may give way.
         announce: Multiaddrs to be known by; empty to find out.
         relay: Whether it carries connections to nodes that nobody can dial.
+        mdns: Whether it says where it is on the local network, and asks who else is there.
         rpc_port: Where the local user is served; None for the default, which may give way.
         rpc_token_file: Where its token is left for other programs; None for nowhere.
         rpc_open_reads: Whether anybody on this machine may read over the RPC.
@@ -66,6 +67,7 @@ class Config:
     listen: tuple[str, ...] | None
     announce: tuple[str, ...]
     relay: bool
+    mdns: bool
     rpc_port: int | None
     rpc_token_file: Path | None
     rpc_open_reads: bool
@@ -82,6 +84,7 @@ def make_config(
     listen: tuple[str, ...],
     announce: tuple[str, ...],
     relay: bool,
+    mdns: bool,
     rpc_port: int | None,
     rpc_token_file: Path | None,
     rpc_open_reads: bool,
@@ -108,6 +111,7 @@ def make_config(
         listen=check_listen(listen) or None,
         announce=check_announce(announce),
         relay=relay,
+        mdns=mdns,
         rpc_port=check_rpc_port(rpc_port),
         rpc_token_file=check_token_file(rpc_token_file),
         rpc_open_reads=rpc_open_reads,

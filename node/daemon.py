@@ -28,7 +28,7 @@ from node.gate import RecordGate
 from node.inference.service import InferenceLimits, InferenceService
 from node.instruments import Instruments
 from node.introduction import introduction
-from node.joining import PEER_BOOK_NAME, Ear, learn_addresses, open_joiner
+from node.joining import PEER_BOOK_NAME, Ear, learn_addresses, look_around, open_joiner
 from node.keys import NodeKey
 from node.listening import default_listen
 from node.loop import Loop
@@ -237,6 +237,7 @@ class _Node:
                 nursery.start_soon(self._meter.run)
                 await nursery.start(tell_addresses, self._net, self._loop, self._joiner.moved)
                 await nursery.start(self._joiner.run)
+                nursery.start_soon(look_around, self._config, self._net, self._joiner)
                 rpc = await nursery.start(
                     partial(
                         offer_rpc,

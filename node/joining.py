@@ -15,7 +15,8 @@ from node.clock import Clock
 from node.config import Config
 from node.loop import Loop
 from node.names import peer_id_of
-from node.ports import Peer
+from node.net.mdns import LocalNetwork
+from node.ports import Net, Peer
 from node.store.files import replace_file
 from protocol.ids import PeerId, PublicKey
 from protocol.record import Verified
@@ -140,6 +141,14 @@ class Ear:
         self._second = second
         if record.presence is not None and self._count <= HEARD_PER_S_MAX:
             self._joiner.learn(peer_id_of(record.author), record.presence.addresses, teller)
+
+
+async def look_around(config: Config, net: Net, joiner: Joiner) -> None:
+    """Find the nodes of the local network if the operator asks for that, until cancelled."""
+    if config.mdns:
+        await LocalNetwork(
+            network=config.network.network_id.hex(), addresses=net.addresses, found=joiner.learn
+        ).run()
 
 
 async def learn_addresses(joiner: Joiner, loop: Loop) -> None:

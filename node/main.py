@@ -96,6 +96,11 @@ class Program(OneLine, LazyCommands):
     help="Carry connections to nodes that nobody can dial, within bounds.",
 )
 @setting(
+    "--mdns",
+    is_flag=True,
+    help="Say on the local network where this node is, and find the others there.",
+)
+@setting(
     "--rpc-port",
     type=int,
     help="Loopback port for `aimarket`; 0 for any.  [default: 7461 or a free one]",

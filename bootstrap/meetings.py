@@ -1,0 +1,140 @@
+"""Those we dialled: whether they take part in our network, and which of them become anchors."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from bootstrap.attempts import Attempts
+from bootstrap.dial_policy import OUTBOUND_TARGET
+from bootstrap.dialing import Connected, Dialer
+from bootstrap.peer_book import ANCHORS_MAX, PeerBook
+from protocol.errors import MarketError
+from protocol.ids import PeerId
+
+logger = logging.getLogger(__name__)
+
+PROOF_MS = 5_000  # for a peer to follow our topics before it is asked what it is
+
+
+@dataclass(slots=True)
+class Met:
+    """A connection we opened.
+
+    Attributes:
+        address: Where we dialled.
+        since_ms: When, or when it was last asked.
+        is_proven: Whether its peer was seen to take part in our network.
+        is_asked: Whether it is being asked what it is.
+    """
+
+    address: str
+    since_ms: int
+    is_proven: bool = False
+    is_asked: bool = False
+
+
+class Meetings:
+    """Only who follows our topics counts as having worked; a stranger is let go.
+
+    Args:
+        network: The id of our network, in hex.
+        dialer: Asks, and hangs up.
+        book: Told what worked.
+        attempts: Told what did not.
+        notice_foreigner: Told of an address and what is there; answers if the operator named it.
+        changed: Told when the book did.
+        clock_ms: A monotonic clock.
+        date_ms: The Unix clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: str,
+        dialer: Dialer,
+        book: PeerBook,
+        attempts: Attempts,
+        notice_foreigner: Callable[[str, str], bool],
+        changed: Callable[[], None],
+        clock_ms: Callable[[], int],
+        date_ms: Callable[[], int],
+    ) -> None:
+        self.feelers: set[PeerId] = set()  # dialled only to learn whether they are there
+        self._network = network
+        self._dialer = dialer
+        self._book = book
+        self._attempts = attempts
+        self._notice_foreigner = notice_foreigner
+        self._changed = changed
+        self._clock_ms = clock_ms
+        self._date_ms = date_ms
+        self._met: dict[PeerId, Met] = {}
+
+    def begin(self, peer_id: PeerId, address: str) -> None:
+        """Note that we connected to a peer by an address."""
+        self._met[peer_id] = Met(address, self._clock_ms())
+
+    def is_waiting(self) -> bool:
+        """Return whether we do not know yet what somebody is."""
+        return any(not met.is_proven for met in self._met.values())
+
+    def judge(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+        """See which of those we dialled take part in our network, and which do not."""
+        by_id = {peer.peer_id: peer for peer in peers}
+        now_ms = self._clock_ms()
+        for peer_id, met in list(self._met.items()):
+            peer = by_id.get(peer_id)
+            if peer is None:
+                del self._met[peer_id]
+                self.feelers.discard(peer_id)
+            elif peer.is_ours and not met.is_proven:
+                met.is_proven = True
+                self._book.worked(met.address, self._date_ms())
+                self._changed()
+                if peer_id in self.feelers:
+                    nursery.start_soon(self._let_go, peer_id)
+            elif not met.is_proven and not met.is_asked and now_ms - met.since_ms >= PROOF_MS:
+                met.is_asked = True
+                nursery.start_soon(self._examine, peer_id, met)
+        self._keep_anchors(by_id)
+
+    def _keep_anchors(self, by_id: dict[PeerId, Connected]) -> None:
+        """Keep those that lasted longest; without any, those from before a loss stay."""
+        proven = [
+            met
+            for peer_id, met in self._met.items()
+            if met.is_proven and by_id[peer_id].outbound and peer_id not in self.feelers
+        ]
+        if proven:
+            longest = sorted(proven, key=lambda met: met.since_ms)[:ANCHORS_MAX]
+            if self._book.anchor(met.address for met in longest):
+                self._changed()
+
+    async def _examine(self, peer_id: PeerId, met: Met) -> None:
+        """Ask a peer that does not follow our topics what it is, and let go of a stranger."""
+        try:
+            networks = await self._dialer.networks_of(peer_id)
+        except MarketError as error:
+            logger.debug("%s", error)
+            networks = []
+        if self._network in networks or met.is_proven:
+            met.is_asked, met.since_ms = False, self._clock_ms()
+            return
+        if self._met.get(peer_id) is met:
+            del self._met[peer_id]
+        self._book.failed(met.address, self._date_ms())
+        self._changed()
+        what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
+        short = f"{met.address} answers, but is {what}; ours is {self._network}"
+        logger.debug("%s", short)
+        is_configured = self._notice_foreigner(met.address, short)
+        self._attempts.led_astray(met.address, is_configured=is_configured)
+        await self._dialer.hang_up(peer_id)
+
+    async def _let_go(self, peer_id: PeerId) -> None:
+        """Hang up on a feeler, unless it is needed by now."""
+        self.feelers.discard(peer_id)
+        if sum(peer.outbound for peer in self._dialer.peers()) > OUTBOUND_TARGET:
+            await self._dialer.hang_up(peer_id)

@@ -1,0 +1,80 @@
+"""Nodes that find each other on one network, asked for over loopback alone."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+import trio
+
+from node.net.mdns import ADDRESSES_MAX, NAMES_WAITING_MAX, SERVICE, LocalNetwork
+from protocol.ids import PeerId
+from tests.bootstrap.peer_names import address, peer
+
+NETWORK = "ab" * 16
+Found = dict[PeerId, list[str]]
+
+
+def a_node(found: Found, *addresses: str, network: str = NETWORK) -> LocalNetwork:
+    def note(peer_id: PeerId, texts: Sequence[str]) -> None:
+        found[peer_id] = list(texts)
+
+    return LocalNetwork(
+        network=network, addresses=lambda: addresses, found=note, interfaces=["127.0.0.1"]
+    )
+
+
+async def test_run__finds_the_nodes_of_its_own_network_only() -> None:
+    by_ann: Found = {}
+    by_bob: Found = {}
+    nodes = [
+        a_node(by_ann, address(1)),
+        a_node(by_bob, address(2), address(2, 4002)),
+        a_node({}, address(3), network="cd" * 16),
+    ]
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(node.run)
+        with trio.fail_after(20):
+            while not by_ann or not by_bob:  # noqa: ASYNC110 - threads of a library tell
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+
+    assert by_ann == {peer(2): [address(2), address(2, 4002)]}
+    assert by_bob == {peer(1): [address(1)]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"net": NETWORK},
+        {"net": None, "a0": address(1)},
+        {"net": "cd" * 16, "a0": address(1)},
+        {"net": NETWORK, "a0": "nonsense", "a1": None},
+        {"net": NETWORK, f"a{ADDRESSES_MAX}": address(1)},
+    ],
+)
+def test_take__passes_over_what_is_no_address_of_our_network(said: dict[str, str | None]) -> None:
+    found: Found = {}
+
+    a_node(found)._take(said)
+
+    assert found == {}
+
+
+def test_take__believes_addresses_of_one_peer_only() -> None:
+    found: Found = {}
+
+    a_node(found)._take({"net": NETWORK, "a0": address(1), "a1": address(2), "a2": address(1, 9)})
+
+    assert found == {peer(1): [address(1), address(1, 9)]}
+
+
+async def test_enqueue__holds_a_bounded_number_of_answers() -> None:
+    node = a_node({})
+
+    for name in map(partial("{}.{}".format, SERVICE), range(10 * NAMES_WAITING_MAX)):
+        node._enqueue(name)
+
+    assert node._names.statistics().current_buffer_used == NAMES_WAITING_MAX
