@@ -60,6 +60,7 @@ class GuardedPubsub(Pubsub):
         counters: Counters,
         offer: Offer,
         fault: Fault,
+        spoke: Callable[[ID], None],
         changed: Callable[[ID], None],
         is_banned: Callable[[ID], bool],
     ) -> None:
@@ -81,6 +82,7 @@ class GuardedPubsub(Pubsub):
         self._counters = counters
         self._offer = offer
         self._fault = fault
+        self._spoke = spoke
         self._changed = changed
         self._is_banned = is_banned
         self._inbound: dict[ID, INetStream] = {}
@@ -159,6 +161,7 @@ class GuardedPubsub(Pubsub):
             self._counters.add("gossip_wrong_size")
             self._fault(msg_forwarder, f"a gossip message of {len(msg.data)} bytes")
             return
+        self._spoke(msg_forwarder)
         self._counters.add("gossip_messages_in")
         self._counters.add("gossip_bytes_in", len(msg.data))
         message_id = content_id(msg)

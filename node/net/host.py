@@ -30,6 +30,7 @@ from node.net.roster import Roster
 from node.net.scopes import TaskStatus, shielded
 from node.net.sockets import abort, check_free, is_dialled, read_multiaddr
 from node.net.stack import build_host
+from node.net.standing import Standing
 from node.net.streams import Answering, Asker
 from node.net.watchdog import Watchdog
 from node.ports import Answerer, Gate, Peer, PeerWatcher
@@ -82,8 +83,13 @@ class NetHost:
         )
         self._host = build_host(seed=seed, limits=limits, announce=self._announce)
         self._swarm: Any = self._host.get_network()
+        self._standing = Standing(fault_count=self._fault_count, clock=trio.current_time)
         self._router = MeshRouter(
-            limits=limits, counters=self._counters, is_outbound=self._is_outbound
+            limits=limits,
+            counters=self._counters,
+            is_connected=self._is_connected,
+            is_outbound=self._is_outbound,
+            standing=self._standing,
         )
         self._intake = Intake(
             gate=gate,
@@ -100,6 +106,7 @@ class NetHost:
             counters=self._counters,
             offer=self._intake.offer,
             fault=self._blame,
+            spoke=self._standing.spoke,
             changed=self._peer_changed,
             is_banned=self._is_banned,
         )
@@ -297,6 +304,9 @@ class NetHost:
 
     def _is_banned(self, peer_id: ID) -> bool:
         return self._penalties.is_banned(str(peer_id), trio.current_time())
+
+    def _fault_count(self, peer_id: ID) -> int:
+        return self._penalties.fault_count(str(peer_id), trio.current_time())
 
     def _is_welcome(self, peer_id: ID) -> bool:
         return not self._is_banned(peer_id) and public_key_of(peer_id) is not None

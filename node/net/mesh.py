@@ -1,8 +1,9 @@
 """The gossip router: who gets which message, and what control messages may do to us.
 
 Keeps the GossipSub 1.1 mesh of the library but decides everything a stranger can ask for here, with
-a bound: grafts, back-offs, advertised and wanted ids. Scores, peer exchange, adaptive degrees and
-the per-second spam filter of the library are off; faults are counted by `node.net.penalties`.
+a bound: grafts, back-offs, advertised and wanted ids. Peer exchange, adaptive degrees, the
+per-second spam filter and the scores of the library are off, but for the application's own score:
+that is what `node.net.standing` thinks of a peer.
 """
 
 import logging
@@ -13,6 +14,7 @@ from secrets import SystemRandom
 from typing import Any
 
 import trio
+from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
@@ -21,6 +23,7 @@ from libp2p.pubsub.score import ScoreParams
 from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.seen import ContentCache
+from node.net.standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,9 @@ class MeshRouter(GossipSub):
         *,
         limits: NetLimits,
         counters: Counters,
+        is_connected: Callable[[ID], bool],
         is_outbound: Callable[[ID], bool],
+        standing: Standing,
     ) -> None:
         super().__init__(
             [PROTOCOL_ID_V11],
@@ -56,7 +61,11 @@ class MeshRouter(GossipSub):
             heartbeat_interval=limits.heartbeat_s,
             do_px=False,
             prune_back_off=limits.backoff_s,
-            score_params=ScoreParams(accept_px_threshold=math.inf),
+            score_params=ScoreParams(
+                accept_px_threshold=math.inf,
+                p6_appl_slack_weight=1.0,
+                app_specific_score_fn=standing.score,
+            ),
             adaptive_gossip_enabled=False,
             spam_protection_enabled=False,
             eclipse_protection_enabled=False,
@@ -66,7 +75,9 @@ class MeshRouter(GossipSub):
         self.recent_message_deliveries = bounded
         self._limits = limits
         self._counters = counters
+        self._is_connected = is_connected
         self._is_outbound = is_outbound
+        self._standing = standing
         self._asked: Counter[ID] = Counter()  # ids asked of a peer since the last heartbeat
         self._served_bytes: Counter[ID] = Counter()  # bytes sent on demand since then
         self._served: dict[ID, Counter[bytes]] = {}  # times a cached message was sent on demand
@@ -165,7 +176,7 @@ class MeshRouter(GossipSub):
             self._add_back_off(sender_peer_id, topic, False)
             await self.emit_prune(topic, sender_peer_id, False, False)
             return
-        if self._check_back_off(sender_peer_id, topic):
+        if self._check_back_off(sender_peer_id, topic) or self._score(sender_peer_id) < 0:
             self._counters.add("gossip_graft_refused")
             await self.emit_prune(topic, sender_peer_id, False, False)
             return
@@ -180,9 +191,15 @@ class MeshRouter(GossipSub):
         self._add_back_off(sender_peer_id, topic, False, backoff_s)
         self.mesh[topic].discard(sender_peer_id)
 
+    def add_peer(self, peer_id: ID, protocol_id: TProtocol | None) -> None:
+        """Take note of a peer we can send to; from now on it is expected to say something."""
+        super().add_peer(peer_id, protocol_id)
+        self._standing.meet(peer_id)
+
     def remove_peer(self, peer_id: ID) -> None:
-        """Forget all there is about a peer, its back-off included."""
+        """Forget all there is about a peer, its back-off included, but for its faults."""
         super().remove_peer(peer_id)
+        self._standing.forget(peer_id)
         self._asked.pop(peer_id, None)
         self._served.pop(peer_id, None)
         self._served_bytes.pop(peer_id, None)
@@ -201,6 +218,7 @@ class MeshRouter(GossipSub):
                     await self._advertise(topic)
             except Exception:  # a mesh that misses a beat is better than none
                 logger.exception("the gossip heartbeat failed")
+            self._forget_the_gone()
             self.mcache.shift()
             self._asked.clear()
             self._served_bytes.clear()
@@ -210,13 +228,30 @@ class MeshRouter(GossipSub):
                 if peer_id in self.peer_protocol
             }
 
+    def _forget_the_gone(self) -> None:
+        """Forget who left before we could send to him: the library tells only of the others."""
+        assert self.scorer is not None
+        scored = set(self.scorer.app_specific_scores)
+        for peer_id in scored.union(*self.back_off.values()):
+            if not self._is_connected(peer_id):
+                self.scorer.remove_peer(peer_id)
+                for pruned in self.back_off.values():
+                    pruned.pop(peer_id, None)
+
+    def _score(self, peer_id: ID) -> float:
+        assert self.scorer is not None
+        return self.scorer.score(peer_id, [])
+
     async def _mend(self, topic: str) -> None:
         mesh = self.mesh[topic]
         mesh.intersection_update(self._followers(topic))
+        for peer_id in [peer_id for peer_id in mesh if self._score(peer_id) < 0]:
+            self._counters.add("gossip_mesh_expelled")
+            await self._expel(topic, peer_id)
         fit = {
             peer_id
             for peer_id in self._reachable(topic) - mesh
-            if not self._check_back_off(peer_id, topic)
+            if not self._check_back_off(peer_id, topic) and self._score(peer_id) >= 0
         }
         wanted: set[ID] = set()
         if len(mesh) < self._limits.degree_low:
@@ -236,9 +271,12 @@ class MeshRouter(GossipSub):
         kept = set(_sample(outbound, self._limits.outbound_min))
         kept.update(_sample(mesh - kept, self._limits.degree - len(kept)))
         for peer_id in mesh - kept:
-            mesh.discard(peer_id)
-            self._add_back_off(peer_id, topic, False)
-            await self.emit_prune(topic, peer_id, False, False)
+            await self._expel(topic, peer_id)
+
+    async def _expel(self, topic: str, peer_id: ID) -> None:
+        self.mesh[topic].discard(peer_id)
+        self._add_back_off(peer_id, topic, False)
+        await self.emit_prune(topic, peer_id, False, False)
 
     async def _advertise(self, topic: str) -> None:
         message_ids = self.mcache.window(topic)[-ADVERTISED_MAX:]

@@ -31,6 +31,12 @@ class Penalties:
             self._banned_until.popitem(last=False)
         return True
 
+    def fault_count(self, peer: str, now_s: float) -> int:
+        """Return how many faults count against a peer now: all there can be while it is refused."""
+        if self.is_banned(peer, now_s):
+            return self._faults_max
+        return sum(now_s - time_s <= self._window_s for time_s in self._faults.get(peer, ()))
+
     def is_banned(self, peer: str, now_s: float) -> bool:
         """Return whether the peer is still refused."""
         until_s = self._banned_until.get(peer)

@@ -93,6 +93,8 @@ def _silence(host: BasicHost) -> None:
         """Leave dialling to those who know whom to dial."""
 
     swarm.auto_connector.maybe_connect = never_connect
+    # It would keep when each peer left, and only its own dialling ever forgets one.
+    swarm.auto_connector.record_disconnect = lambda _peer_id: None
     swarm.connection_pruner.maybe_prune_connections = never_connect
     for notifee in list(swarm.notifees):
         if type(notifee).__name__ == "_IdentifyNotifee":

@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 
 import pytest
+import trio
+import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.peer.peerdata import PeerData
+from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11
 from libp2p.pubsub.pb import rpc_pb2
 
 from node.net.limits import NetLimits
@@ -13,6 +16,7 @@ from node.net.mesh import SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
 from node.net.patches import OutboundQueue
 from node.net.seen import content_id
 from node.net.stack import LoyalPeerStore
+from node.net.standing import SILENCE_S
 from protocol.ids import sha256
 from tests.node.net_hosts import LOG, Station, seed_of
 
@@ -143,3 +147,49 @@ def test_peer_store__never_forgets_ourselves() -> None:
 
     assert store.privkey(peer(0)) is not None
     assert len(store.peer_data_map) <= 6
+
+
+async def test_standing__bars_a_peer_with_faults_from_the_mesh_until_they_are_forgiven(
+    station: Station, autojump_clock: trio.testing.MockClock
+) -> None:
+    router = station.net._router
+    graft = rpc_pb2.ControlGraft(topicID=LOG)
+    await router.handle_graft(graft, peer(1))
+    station.net._pubsub.peer_topics[LOG] = {peer(1)}
+
+    station.net._blame(peer(1), "a fault")
+    router.remove_peer(peer(1))  # leaving does not wash it off
+    router.mesh[LOG].add(peer(1))
+    await router._mend(LOG)
+    await router.handle_graft(graft, peer(1))
+    barred = peer(1) not in router.mesh[LOG]
+    await trio.sleep(LIMITS.reject_window_s + 1)
+    router.back_off[LOG].clear()  # it goes by the clock on the wall
+    await router.handle_graft(graft, peer(1))
+
+    assert barred
+    assert peer(1) in router.mesh[LOG]
+
+
+async def test_standing__of_a_silent_peer_falls_below_zero_until_it_speaks(
+    station: Station, autojump_clock: trio.testing.MockClock
+) -> None:
+    router, pubsub = station.net._router, station.net._pubsub
+    message = rpc_pb2.Message(data=b"I am here", topicIDs=[LOG])
+    pubsub.peer_topics[LOG] = {peer(1), peer(2)}
+    for number in (1, 2):
+        router.add_peer(peer(number), PROTOCOL_ID_V11)
+        await router.handle_graft(rpc_pb2.ControlGraft(topicID=LOG), peer(number))
+
+    await trio.sleep(SILENCE_S / 2)
+    await pubsub.push_msg(peer(2), message)
+    await trio.sleep(SILENCE_S / 2)
+    await router._mend(LOG)
+    scores = [router._score(peer(number)) for number in (1, 2)]
+    members = set(router.mesh[LOG])
+    await pubsub.push_msg(peer(1), message)
+
+    assert SILENCE_S <= 180
+    assert scores == [-1, 0]
+    assert members == {peer(2)}
+    assert router._score(peer(1)) == 0
