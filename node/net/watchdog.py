@@ -7,12 +7,12 @@ from typing import Any
 
 import trio
 from libp2p.abc import INetConn
-from libp2p.network.health.ping_probe import ping_connection
 from libp2p.peer.id import ID
 
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
+from node.net.probe import is_answering
 from node.net.sockets import abort, is_dialled
 from node.net.stranded import Stranded
 
@@ -80,13 +80,7 @@ class Watchdog:
                     nursery.start_soon(self._probe, conn, 1)
 
     async def _probe(self, conn: INetConn, failures_max: int) -> None:
-        try:
-            result = await ping_connection(conn, ping_timeout=self._limits.probe_timeout_s)
-            is_alive = result.success
-        except Exception as error:  # the library raises what it likes while a connection dies
-            logger.debug("a probe failed: %r", error, extra={"peer": str(conn.muxed_conn.peer_id)})
-            is_alive = False
-        if is_alive:
+        if await is_answering(conn, within_s=self._limits.probe_timeout_s):
             self._failures.pop(conn, None)
             return
         self._failures[conn] += 1
