@@ -85,6 +85,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.cli
 	$(BIN)/python -m bench.rpc
 	$(BIN)/python -m bench.gossip
+	$(BIN)/python -m bench.memory
 
 # Half an hour: five real nodes, churn, a flooder. Slopes of what must not grow.
 soak: $(VENV)/.dev
