@@ -49,6 +49,8 @@ NET_EVENTS = (
     "gossip_received",
     "gossip_rejected",
     "gossip_relayed",
+    "punches_done",
+    "punches_failed",
     "relay_bytes",
     "relay_circuits",
     "relay_requests_failed",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, INetConn, INetStream
 from libp2p.connection_types import ConnectionType
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
@@ -46,6 +46,7 @@ class Circuits:
         dial_relay: Callable[[str], Awaitable[ID]],
         is_welcome: Callable[[ID], bool],
         is_reserved: Callable[[ID], bool],
+        admitted: Callable[[INetConn], Awaitable[None]],
         handshake_s: float,
         limits: CircuitLimits,
         counters: Counters,
@@ -57,6 +58,7 @@ class Circuits:
             dial_relay: Connects to the relay at a full multiaddr, if need be.
             is_welcome: Whether we deal with a peer.
             is_reserved: Whether we asked a relay to bring us whoever wants to reach us.
+            admitted: What to do once, beside, with a circuit that came to us.
             handshake_s: For a circuit to become an authenticated connection.
             limits: Every bound.
             counters: Where it is counted.
@@ -66,6 +68,7 @@ class Circuits:
         self._dial_relay = dial_relay
         self._is_welcome = is_welcome
         self._is_reserved = is_reserved
+        self._admitted = admitted
         self._handshake_s = handshake_s
         self._limits = limits
         self._counters = counters
@@ -185,7 +188,11 @@ class Circuits:
             muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
             if self._is_welcome(muxed.peer_id):
                 self._counters.add("circuits_admitted")
-                await muxed.event_closed.wait()
+                async with trio.open_nursery() as nursery:
+                    for conn in self._swarm.get_connections(muxed.peer_id):
+                        if conn.muxed_conn is muxed:
+                            nursery.start_soon(self._admitted, conn)
+                    await muxed.event_closed.wait()
             else:
                 self._counters.add("circuits_refused")
         finally:

@@ -8,6 +8,7 @@ from libp2p.peer.id import ID
 from node.net.circuit import CircuitLimits
 from node.net.circuits import Circuits
 from node.net.counters import Counters
+from node.net.punch import Punch
 from node.net.reach import Reach
 from node.net.relay import CircuitRelay
 
@@ -43,11 +44,14 @@ class Nat:
         """
         limits = limits if limits is not None else CircuitLimits()
         self._reach = Reach(host=host, is_announced=is_announced, limits=limits, counters=counters)
+        self._punch = Punch(host=host, own_ip=self._reach.likely_ip, counters=counters)
+        self._punch.install()
         self._circuits = Circuits(
             host=host,
             dial_relay=dial_relay,
             is_welcome=is_welcome,
             is_reserved=self._reach.is_reserved,
+            admitted=self._punch.invite,
             handshake_s=handshake_s,
             limits=limits,
             counters=counters,

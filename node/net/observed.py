@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 import trio
-from libp2p.abc import INetConn
+from libp2p.abc import INetConn, INetStream
+from libp2p.custom_types import TProtocol
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
@@ -70,6 +71,11 @@ class Sightings:
         translated = sum(one.is_translated for one in self._by_observer.values())
         return 2 * translated > len(self._by_observer)
 
+    def likely(self) -> str:
+        """Return the address that most of them see, or nothing; good for an attempt, no more."""
+        seen = Counter(one.seen_ip for one in self._by_observer.values())
+        return seen.most_common(1)[0][0] if seen else ""
+
     def agreed(self) -> str:
         """Return the address that OBSERVERS_MIN observers at distinct addresses see, or nothing.
 
@@ -109,6 +115,25 @@ def plain_ip(text: str) -> str:
     return str(ip)
 
 
+async def open_stream(conn: INetConn, protocol: TProtocol) -> INetStream:
+    """Return a stream over this very connection; the library chooses one of several.
+
+    Raises:
+        Exception: Whatever the library raises when it cannot be had.
+    """
+    stream = await conn.new_stream()
+    is_open = False
+    try:
+        await MultiselectClient().select_one_of(
+            [protocol], MultiselectCommunicator(stream), _NEGOTIATE_S
+        )
+        is_open = True
+    finally:
+        if not is_open:
+            await end_stream(stream, politely=False)
+    return stream
+
+
 async def ask_what_is_seen(conn: INetConn) -> tuple[str, frozenset[str]]:
     """Ask over one connection; return our IP address at its other end, and what is served there.
 
@@ -118,10 +143,7 @@ async def ask_what_is_seen(conn: INetConn) -> tuple[str, frozenset[str]]:
     stream = None
     try:
         with trio.fail_after(IDENTIFY_S):
-            stream = await conn.new_stream()
-            await MultiselectClient().select_one_of(
-                [IDENTIFY], MultiselectCommunicator(stream), _NEGOTIATE_S
-            )
+            stream = await open_stream(conn, IDENTIFY)
             data = await read_varint_prefixed_bytes_limited(stream, IDENTIFY_BYTES_MAX)
         answer = Identify()
         answer.ParseFromString(data)

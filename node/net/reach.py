@@ -101,6 +101,10 @@ class Reach:
         place = self._places.get(relay_id)
         return place is not None and place.until_s > trio.current_time()
 
+    def likely_ip(self) -> str:
+        """Return our address as others see it, if we are behind a router; else nothing."""
+        return self._sightings.likely() if self.is_hidden() else ""
+
     def is_hidden(self) -> bool:
         """Return whether nobody can dial what we announce, as far as we can tell."""
         return not self._is_announced and self._sightings.is_translated()

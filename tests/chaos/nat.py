@@ -11,7 +11,7 @@ ROUTER_HOST = "192.168.1.1"
 
 _RULES = """
 table ip nat {
-  chain out { type nat hook postrouting priority 100; oifname "eth0" masquerade; }
+  chain out { type nat hook postrouting priority 100; oifname "eth0" masquerade PORTS; }
 }
 table ip door {
   chain unasked {
@@ -41,7 +41,14 @@ class Home:
         node: The node inside, not started yet.
     """
 
-    def __init__(self, bed: Bed, name: str, *options: str, forwards: bool = False) -> None:
+    def __init__(
+        self,
+        bed: Bed,
+        name: str,
+        *options: str,
+        forwards: bool = False,
+        keeps_ports: bool = True,
+    ) -> None:
         """Build the router and describe the node.
 
         Args:
@@ -49,6 +56,7 @@ class Home:
             name: What the node is called.
             options: Of the node, beside the usual ones.
             forwards: Whether the router lets the node's port through.
+            keeps_ports: Whether connections leave the router from the port they came from.
         """
         self.router = bed.wires.plug(f"{name}-router")
         inside = f"{self.router.namespace}-home"
@@ -68,7 +76,8 @@ class Home:
         )
         enter = ("ip", "netns", "exec", self.router.namespace)
         _run(*enter, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        _run(*enter, "nft", "-f", "-", given=_RULES + (_FORWARDED if forwards else ""))
+        rules = _RULES.replace("PORTS", "" if keeps_ports else "fully-random")
+        _run(*enter, "nft", "-f", "-", given=rules + (_FORWARDED if forwards else ""))
         plug = Plug(inside, self.router.port, INSIDE_HOST, self.router.number)
         common = (
             *("--listen", f"/ip4/0.0.0.0/tcp/{PORT}", "--rpc-port", "0"),

@@ -44,6 +44,11 @@ def has_met(one: RealNode, other: RealNode) -> bool:
     return peer_id_of(other) in peers_of(one) and peer_id_of(one) in peers_of(other)
 
 
+def ways_between(one: RealNode, other: RealNode) -> set[str]:
+    """Return where each of two connected nodes sees the other."""
+    return {peers_of(one)[peer_id_of(other)], peers_of(other)[peer_id_of(one)]}
+
+
 def submit_until_served_by(server: RealNode, asker: RealNode) -> int:
     """Submit tasks, one after the other, until one node answered for another; return how many."""
     asked = 0
@@ -79,7 +84,7 @@ def test_public_third__two_homes_serve_each_other_and_never_connect(town: Bed, t
 @pytest.mark.chaos_ci
 def test_relay__two_homes_meet_through_it_and_compare_their_logs(town: Bed, tell: Tell) -> None:
     carol = town.node("carol", "--relay")
-    homes = [Home(town, name) for name in ("alice", "bob")]
+    homes = [Home(town, name, keeps_ports=False) for name in ("alice", "bob")]
     alice, bob = (home.node for home in homes)
 
     begun_s = time.monotonic()
@@ -95,11 +100,35 @@ def test_relay__two_homes_meet_through_it_and_compare_their_logs(town: Bed, tell
     assert "/p2p-circuit" in alice.address
 
 
+def test_punch__two_homes_get_a_direct_connection_through_both_routers(
+    town: Bed, tell: Tell
+) -> None:
+    carol = town.node("carol", "--relay")
+    homes = [Home(town, name) for name in ("alice", "bob")]
+    alice, bob = (home.node for home in homes)
+    doors = {f"/ip4/{home.router.host}/tcp/{PORT}" for home in homes}
+
+    begun_s = time.monotonic()
+    town.gather([carol, alice, bob])
+    until(
+        lambda: has_met(alice, bob) and ways_between(alice, bob) == doors,
+        within_s=MEET_WITHIN_S,
+        what="alice and bob are connected directly",
+    )
+    direct_s = time.monotonic() - begun_s
+    carol.kill()
+    submit_until_served_by(bob, alice)
+    submit_until_served_by(alice, bob)
+
+    tell(f"connected directly {direct_s:.1f} s after the start, and working without the relay")
+    assert has_met(alice, bob)
+
+
 def test_relay__homes_meet_again_after_it_was_killed_and_started_anew(
     town: Bed, tell: Tell
 ) -> None:
     carol = town.node("carol", "--relay")
-    alice, bob = (Home(town, name).node for name in ("alice", "bob"))
+    alice, bob = (Home(town, name, keeps_ports=False).node for name in ("alice", "bob"))
     town.gather([carol, alice, bob])
     until(lambda: has_met(alice, bob), within_s=MEET_WITHIN_S, what="alice and bob meet")
 
