@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 REPORT_MS = 5_000  # between two lines that say the same but for the seconds
+OBSTACLES_MAX = 64  # that are said at once while there is no peer
 
 
 class Progress:
@@ -17,14 +18,18 @@ class Progress:
         self._said = ("", 0)  # the line without its seconds, and when
         self._tried: set[str] = set()
         self._obstacle = ""
+        self._told: set[str] = set()
 
     def note_tried(self, address: str) -> None:
         """Count an address that was dialled since there was last a peer."""
         self._tried.add(address)
 
     def note_obstacle(self, obstacle: str) -> None:
-        """Keep what stands in the way until there is a peer."""
+        """Keep what stands in the way until there is a peer; say it at once if it is new."""
         self._obstacle = obstacle
+        if obstacle not in self._told and len(self._told) < OBSTACLES_MAX:
+            self._told.add(obstacle)
+            self._said = ("", 0)
 
     def tell(self, *, peer_count: int, due_ms: int | None, is_dialling: bool, now_ms: int) -> None:
         """Say how it goes.
@@ -38,6 +43,7 @@ class Progress:
         if peer_count:
             self._tried.clear()
             self._obstacle = ""
+            self._told.clear()
             self._say(f"connected to {_count(peer_count, 'peer')}", "", now_ms)
             return
         tried = f"waiting for peers: tried {_count(len(self._tried), 'address')}"

@@ -22,7 +22,7 @@ def honest_links(scene: Scene) -> int:
     return sum(link.outbound and link.peer_id in honest for link in scene.dialer.links.values())
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_join__keeps_two_honest_links_though_an_attacker_floods_it_and_it_restarts(
     autojump_clock: MockClock, seed: int
 ) -> None:

@@ -77,7 +77,7 @@ def test_book__stays_within_its_bounds_whatever_it_is_told(
     )
 
 
-@pytest.mark.parametrize(("seed", "does_answer"), [(1, False), (2, True), (3, True)])
+@pytest.mark.parametrize(("seed", "does_answer"), [(1, False), (2, True)])
 def test_book__two_groups_never_have_more_than_a_quarter_of_what_worked(
     seed: int, does_answer: bool
 ) -> None:
