@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long killers-long sim sim-long interop bench soak clean
+.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long fuzz-long killers-long sim sim-long interop bench soak clean
 
 install: $(VENV)/.ml
 
@@ -55,7 +55,7 @@ damage-long: $(VENV)/.dev
 # A hundred of every packet that once killed a host, where the tests send 25.
 killers-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/loopback/test_killers.py \
-	  tests/loopback/test_live_killers.py
+	  tests/loopback/test_live_killers.py tests/loopback/test_crowded_door.py
 
 # A peer written with js-libp2p among our nodes; needs Node.js 20 or newer.
 interop: $(VENV)/.dev tests/interop/node_modules/.package-lock.json
@@ -64,6 +64,10 @@ interop: $(VENV)/.dev tests/interop/node_modules/.package-lock.json
 tests/interop/node_modules/.package-lock.json: tests/interop/package-lock.json
 	npm ci --prefix tests/interop
 	touch $@
+
+# A hundred thousand messages that are nearly right, for every decoder and handler of the door.
+fuzz-long: $(VENV)/.dev
+	AIMARKET_LONG=1 $(BIN)/python -m pytest -s tests/node/test_net_fuzz.py
 
 # Many simulated nodes in bad weather, one seed after the other; `make sim SEED=17` replays one.
 SEED ?=

@@ -37,6 +37,7 @@ class Target:
         peer_id: Its transport identity.
         topics: The gossip topics it follows.
         protocols: The request protocols it serves.
+        source: The address of this machine to come from; any if empty.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Target:
     peer_id: str
     topics: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass
@@ -83,7 +85,8 @@ def framed(payload: bytes) -> bytes:
 @asynccontextmanager
 async def tcp(target: Target) -> AsyncIterator[trio.SocketStream]:
     """Connect and say nothing yet."""
-    stream = await trio.open_tcp_stream(target.host, target.port)
+    source = target.source or None
+    stream = await trio.open_tcp_stream(target.host, target.port, local_address=source)
     try:
         yield stream
     finally:

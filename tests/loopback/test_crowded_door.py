@@ -1,0 +1,124 @@
+"""F5: however many strangers crowd at the door, a friend from another address comes in."""
+
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from node.net.limits import NetLimits
+from tests.loopback.bare_host import ECHO
+from tests.loopback.bare_process import BareProcess, bare_process
+from tests.loopback.intruder import Target, framed, intruder, tcp
+from tests.node.net_hosts import seed_of, until
+
+WHOLE_FROM, IDLE_FROM, SLOW_FROM, FRIEND = (f"127.0.0.{number}" for number in range(2, 6))
+IS_LONG = bool(os.environ.get("AIMARKET_LONG"))
+IDLE, SLOW, WHOLE = (500, 100, 200) if IS_LONG else (200, 50, 100)
+TRIES = 50 if IS_LONG else 15
+WITHIN_S = 2.0
+DESCRIPTORS_MAX = 256
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(240)
+async def test_crowd__from_a_few_addresses_does_not_keep_a_friend_out() -> None:
+    async with bare_process(seed_of("crowded")) as victim, trio.open_nursery() as nursery:
+        crowd = Target("127.0.0.1", victim.port, victim.peer_id, protocols=(ECHO,))
+        friend = replace(crowd, source=FRIEND)
+        come, before = [0, 0], descriptors(victim)
+        for _ in range(4):
+            nursery.start_soon(come_whole, replace(crowd, source=WHOLE_FROM), WHOLE // 4, come)
+        await until(lambda: sum(come) >= WHOLE, within_s=60)
+        for _ in range(IDLE // 50):
+            nursery.start_soon(stand_idle, replace(crowd, source=IDLE_FROM), 50)
+        for _ in range(SLOW // 25):
+            nursery.start_soon(dribble, replace(crowd, source=SLOW_FROM), 25)
+        half_open = 2 * NetLimits().half_open_per_ip_max
+        await until(lambda: descriptors(victim) >= before + come[0] + half_open, within_s=20)
+
+        took_s, most = [], 0
+        for _ in range(TRIES):
+            took_s.append(await comes_in(friend))
+            most = max(most, descriptors(victim))
+        nursery.cancel_scope.cancel()
+
+    took_s.sort()
+    print(f"\n{TRIES} tries: median {took_s[TRIES // 2]:.3f} s, worst {took_s[-1]:.3f} s")
+    print(f"{most} descriptors; {come[0]} whole handshakes were let in, {come[1]} were not")
+    assert come[0] >= NetLimits().connections_per_ip_max, "the crowd did not fill its share"
+    assert took_s[-1] <= WITHIN_S
+    assert most <= DESCRIPTORS_MAX
+
+
+async def comes_in(friend: Target) -> float:
+    """Return how long a friend took to shake hands and be answered."""
+    started_s = trio.current_time()
+    with trio.fail_after(2 * WITHIN_S):
+        async with intruder(friend) as guest:
+            stream = await guest.open(ECHO)
+            await stream.write(b"\x00\x03abc\x00\x00")
+            assert await stream.read(7) == b"\x00\x03abc\x00\x00"
+            took_s = trio.current_time() - started_s
+    return took_s
+
+
+async def stand_idle(target: Target, count: int) -> None:
+    """Keep so many sockets open that say nothing, one anew for each that is closed."""
+
+    async def one() -> None:
+        while True:
+            with contextlib.suppress(OSError, trio.BrokenResourceError):
+                async with tcp(target) as stream:
+                    while await stream.receive_some(100):
+                        pass
+            await trio.sleep(0.5)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(one)
+
+
+async def dribble(target: Target, count: int) -> None:
+    """Begin so many handshakes, one byte a second."""
+    words = framed(b"/multistream/1.0.0\n") + framed(b"/noise\n")
+
+    async def one() -> None:
+        while True:
+            with contextlib.suppress(OSError, trio.BrokenResourceError):
+                async with tcp(target) as stream:
+                    for byte in words:
+                        await stream.send_all(bytes([byte]))
+                        await trio.sleep(1)
+            await trio.sleep(0.5)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(one)
+
+
+async def come_whole(target: Target, count: int, come: list[int]) -> None:
+    """Shake hands, one after the other, and keep what is let in."""
+
+    async def one(*, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        try:
+            async with intruder(target) as stranger:
+                await stranger.open(ECHO)
+                come[0] += 1
+                task_status.started()
+                await trio.sleep_forever()
+        except Exception:  # refused, in one of a dozen ways
+            come[1] += 1
+            with contextlib.suppress(RuntimeError):
+                task_status.started()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            with trio.move_on_after(5):
+                await nursery.start(one)
+
+
+def descriptors(victim: BareProcess) -> int:
+    return len(list(Path(f"/proc/{victim.process.pid}/fd").iterdir()))
