@@ -1,5 +1,6 @@
 """What a node tells its operator once it runs: who it is, where it is, and how others join it."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def joining_options(network: Network, peer_id: PeerId, address: str) -> str:
     if network == network_of(NetworkParams()):
         return f"--bootstrap {address} --id NAME"
     if network == network_of(NetworkParams(genesis=params.genesis, name=params.name)):
-        own = f"--network-genesis {params.genesis.hex()} --network-name {params.name}"
+        name = shlex.quote(params.name)  # a stranger may have chosen it, and a shell will read it
+        own = f"--network-genesis {params.genesis.hex()} --network-name {name}"
         return f"--bootstrap {address} --id NAME {own}"
     file = " --network FILE" if params.members else ""
     return f"--join {write_invite(make_invite(network, peer_id, (address,)))} --id NAME{file}"

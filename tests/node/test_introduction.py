@@ -19,7 +19,17 @@ from tests.node.test_network_file import params
 
 ME = peer_id_of(key("me"))
 ADDRESS = f"/ip4/192.0.2.7/tcp/7460/p2p/{ME}"
-named = st.builds(NetworkParams, genesis=st.binary(min_size=16, max_size=16), name=st.just("club"))
+NAMES = st.sampled_from(["club", "our club", "club; touch owned #", "it's", "-n", "$(id)"])
+named = st.builds(NetworkParams, genesis=st.binary(min_size=16, max_size=16), name=NAMES)
+
+
+def test_joining_options__leave_the_shell_nothing_but_words() -> None:
+    evil = network_of(NetworkParams(genesis=b"g" * 16, name="club; touch owned #"))
+
+    words = shlex.shlex(joining_options(evil, ME, ADDRESS), posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+
+    assert "club; touch owned #" in list(words)
 
 
 @settings(deadline=None)
