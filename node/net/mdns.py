@@ -129,22 +129,22 @@ class LocalNetwork:
         while True:
             told = {f"a{n}": text for n, text in enumerate(self._addresses()[:ADDRESSES_MAX])}
             if told != said and told:
-                info = self._info(told)
                 say = zeroconf.update_service if said else zeroconf.register_service
                 try:
-                    await _in_thread(say, info)
+                    await _in_thread(say, self._info(told))
                     said = told
-                except (OSError, Error) as error:
+                except (OSError, Error, ValueError, BadAddress) as error:
                     logger.debug("cannot say where we are on the local network: %s", error)
             await trio.sleep(SAY_AGAIN_S)
 
     def _info(self, told: dict[str, str]) -> ServiceInfo:
         parsed = parse_address(told["a0"])
+        is_ours = not parsed.relay and parsed.text.startswith("/ip")  # a name stands in "a0" alone
         return ServiceInfo(
             SERVICE,
             self._name,
             port=parsed.port,
             properties={"net": self._network, **told},
             server=f"{self._name.split('.')[0]}.local.",
-            parsed_addresses=[parsed.host] if not parsed.relay else [],
+            parsed_addresses=[parsed.host] if is_ours else [],
         )

@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 import trio
+import trio.testing
 
-from node.net.mdns import ADDRESSES_MAX, NAMES_WAITING_MAX, SERVICE, LocalNetwork
+from node.net.mdns import (
+    ADDRESSES_MAX,
+    NAMES_WAITING_MAX,
+    SAY_AGAIN_S,
+    SERVICE,
+    LocalNetwork,
+)
 from protocol.ids import PeerId
 from tests.bootstrap.peer_names import address, peer
 
@@ -42,6 +50,28 @@ async def test_run__finds_the_nodes_of_its_own_network_only() -> None:
 
     assert by_ann == {peer(2): [address(2), address(2, 4002)]}
     assert by_bob == {peer(1): [address(1)]}
+
+
+def test_info__of_a_named_place_has_no_ip_address() -> None:
+    named = f"/dns4/node.example/tcp/7460/p2p/{peer(1)}"
+
+    info = a_node({})._info({"a0": named})
+
+    assert info.addresses == []
+    assert info.decoded_properties["a0"] == named
+
+
+async def test_say_forever__lives_with_an_address_it_cannot_say(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    too_long = f"/dns4/{'a' * 60}.{'b' * 60}/tcp/1/p2p/{peer(1)}/p2p-circuit/p2p/{peer(2)}"
+    zeroconf = Mock()
+
+    with trio.move_on_after(2 * SAY_AGAIN_S) as scope:
+        await a_node({}, too_long)._say_forever(zeroconf)
+
+    assert scope.cancelled_caught
+    assert not zeroconf.register_service.called
 
 
 @pytest.mark.parametrize(
