@@ -4,6 +4,7 @@ import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -13,6 +14,9 @@ from tests.loopback.bare_host import ECHO
 from tests.loopback.bare_process import BareProcess, bare_process
 from tests.loopback.intruder import Target, framed, intruder, tcp
 from tests.node.net_hosts import seed_of, until
+
+if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
+    from trio_typing import TaskStatus
 
 WHOLE_FROM, IDLE_FROM, SLOW_FROM, FRIEND = (f"127.0.0.{number}" for number in range(2, 6))
 IS_LONG = bool(os.environ.get("AIMARKET_LONG"))
@@ -102,7 +106,7 @@ async def dribble(target: Target, count: int) -> None:
 async def come_whole(target: Target, count: int, come: list[int]) -> None:
     """Shake hands, one after the other, and keep what is let in."""
 
-    async def one(*, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+    async def one(*, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         try:
             async with intruder(target) as stranger:
                 await stranger.open(ECHO)
