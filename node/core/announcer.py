@@ -37,6 +37,7 @@ class Announcer:
         self.addresses: tuple[str, ...] = ()
         self._sealer = parts.outbox.sealer
         self._order: Order | None = None
+        self._is_outdated = False  # the order; another waits until it was worked for
         self._is_silent = not may_write(self._sealer.public_key, parts.network)
         self._horizons = horizons
         self._network = parts.network
@@ -53,7 +54,8 @@ class Announcer:
 
     def note(self, turn: Turn, event: CapabilitiesChanged | Listening | Room) -> None:
         """Take in what changed about us, and speak soon."""
-        self._said = self._order = None
+        self._said = None
+        self._is_outdated = self._order is not None
         match event:
             case CapabilitiesChanged(capabilities):
                 self.capabilities = capabilities
@@ -105,6 +107,7 @@ class Announcer:
         created_ms = self._outbox.created_ms(turn)
         if self._sealer.needs_work:
             self._order = self._sealer.order(turn, [presence], created_ms)
+            self._is_outdated = False
         else:
             self._publish(turn, self._sealer.seal([presence], created_ms))
         self._alarms.clear(PRESENCE)
@@ -119,11 +122,19 @@ class Announcer:
         return self._fresh(turn, load, state_digest)
 
     def note_work(self, turn: Turn, ticket: int, work: int) -> None:
-        """Publish the presence whose work was done, if it is the one that waits for it."""
+        """Publish the presence whose work was done, if it is the one that waits for it.
+
+        One that is outdated by then is dropped and the next is ordered: whoever makes us move again
+        and again has one piece of work done at a time, and no queue of them.
+        """
         order = self._order
         if order is not None and order.ticket == ticket:
-            order.work = work
             self._order = None
+            if self._is_outdated:
+                self._is_outdated = False
+                self.soon(turn)
+                return
+            order.work = work
             self._said = self._sealer.seal_order(order)
             self._publish(turn, self._said)
 

@@ -90,6 +90,22 @@ def test_machine__asks_for_one_piece_of_work_at_a_time_and_takes_no_other() -> N
     assert world.nodes["al"].published == []
 
 
+def test_presence__has_one_piece_of_work_done_at_a_time_however_often_we_move() -> None:
+    world = World("al", network=DEAR)
+    world.work_ms = 60_000
+    world.start()
+    for number in range(50):
+        world.tell("al", ev.Listening((f"/ip4/192.0.2.{number}/tcp/1",)))
+        world.run(1_000)
+
+    ordered = [effect for effect in world.nodes["al"].effects if isinstance(effect, Work)]
+    assert len(ordered) <= 2, "a record, and one presence"
+
+    world.run(200_000)
+    said = [one.presence for one in world.nodes["al"].published if one.presence is not None]
+    assert {one.addresses for one in said} == {("/ip4/192.0.2.49/tcp/1",)}
+
+
 def test_leave__orders_a_goodbye() -> None:
     world = World("al", network=DEAR)
     world.start()
