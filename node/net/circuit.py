@@ -43,6 +43,7 @@ class CircuitLimits:
         reservation_s: How long a reservation holds; it is renewed at half of that.
         circuits_max: Circuits a relay carries at once.
         circuits_per_peer_max: The same with one peer at either end.
+        circuits_per_ip_max: The same for those who ask from one address; identities are free.
         circuit_bytes_max: What one circuit may carry, both ways together.
         circuit_bytes_per_s: How fast it carries that, each way.
         total_bytes_per_s: How fast all circuits of a relay carry together; a guess at what leaves
@@ -59,6 +60,7 @@ class CircuitLimits:
     reservation_s: float = 3_600.0
     circuits_max: int = 32
     circuits_per_peer_max: int = 8
+    circuits_per_ip_max: int = 12
     circuit_bytes_max: int = 256 * 1024 * 1024
     circuit_bytes_per_s: int = 256 * 1024
     total_bytes_per_s: int = 2 * 1024 * 1024

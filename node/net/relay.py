@@ -65,6 +65,7 @@ class CircuitRelay:
         self._counters = counters
         self._places: dict[ID, _Place] = {}
         self._ends: Counter[ID] = Counter()
+        self._askers: Counter[str] = Counter()  # by IP address
         self._open = 0
         self._due_s = 0.0
 
@@ -109,8 +110,7 @@ class CircuitRelay:
     async def _reserve(self, stream: INetStream) -> None:
         """Keep a place for whoever asks; what it says of others is not read."""
         peer_id = stream.muxed_conn.peer_id
-        address = stream.get_remote_address()
-        ip = address[0] if address is not None else ""
+        ip = _ip_of(stream)
         self._forget_the_gone()
         others = [place for other, place in self._places.items() if other != peer_id]
         if not self._is_member(peer_id):
@@ -141,14 +141,19 @@ class CircuitRelay:
 
     async def _connect(self, stream: INetStream, message: HopMessage) -> None:
         source, target = stream.muxed_conn.peer_id, ID(message.peer.id)
+        ip = _ip_of(stream)
         if public_key_of(target) is None or target == source:
             await self._refuse(stream, StatusCode.MALFORMED_MESSAGE)
         elif not self._holds(target):
             await self._refuse(stream, StatusCode.NO_RESERVATION)
-        elif not self._has_room(source) or not self._has_room(target):
+        elif (
+            not self._has_room(source)
+            or not self._has_room(target)
+            or self._askers[ip] >= self._limits.circuits_per_ip_max
+        ):
             await self._refuse(stream, StatusCode.RESOURCE_LIMIT_EXCEEDED)
         else:
-            with self._slot(source, target):
+            with self._slot(ip, source, target):
                 await self._join(stream, source, target)
 
     def _has_room(self, peer_id: ID) -> bool:
@@ -158,15 +163,18 @@ class CircuitRelay:
         )
 
     @contextmanager
-    def _slot(self, *ends: ID) -> Iterator[None]:
+    def _slot(self, ip: str, *ends: ID) -> Iterator[None]:
         self._open += 1
         self._ends.update(ends)
+        self._askers[ip] += 1
         try:
             yield
         finally:
             self._open -= 1
             self._ends.subtract(ends)
             self._ends = +self._ends
+            self._askers[ip] -= 1
+            self._askers = +self._askers
 
     async def _join(self, stream: INetStream, source: ID, target: ID) -> None:
         """Call the target, and carry until one end leaves or a limit is reached."""
@@ -236,6 +244,12 @@ class CircuitRelay:
             logger.debug("a circuit ended: %r", error)
         finally:
             scope.cancel()
+
+
+def _ip_of(stream: INetStream) -> str:
+    """Return the address from which a peer speaks to us."""
+    address = stream.get_remote_address()
+    return address[0] if address is not None else ""
 
 
 class _Allowance:

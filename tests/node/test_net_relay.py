@@ -98,6 +98,21 @@ async def test_connect__carries_so_many_circuits_and_no_more(limits: CircuitLimi
         assert answers == [OK, LIMIT, OK]
 
 
+async def test_connect__carries_so_many_circuits_for_one_address_whatever_its_names() -> None:
+    async with town("alice", "bob", "carol", limits=CircuitLimits(circuits_per_ip_max=1)) as made:
+        alice, bob, carol = made.stations
+        await made.reserve(bob)
+
+        async with stream_to(alice, made.relay, HOP) as first:
+            await say(first, connect_to(bob), within_s=ANSWER_S)
+            answers = [(await hear(first, HopMessage, within_s=ANSWER_S)).status]
+            answers += [(await made.ask(carol, connect_to(bob))).status]
+        await until(lambda: made.service.sizes() == (1, 0))
+        answers += [(await made.ask(carol, connect_to(bob))).status]
+
+        assert answers == [OK, LIMIT, OK]
+
+
 @pytest.mark.parametrize("limits", [CircuitLimits(circuit_s=0.3), CircuitLimits(idle_s=0.3)])
 async def test_carry__ends_a_silent_circuit(limits: CircuitLimits) -> None:
     async with town("alice", "bob", limits=limits) as made:
