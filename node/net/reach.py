@@ -231,10 +231,7 @@ class Reach:
         agreed = self._sightings.agreed()
         if agreed and agreed != self._said and self._sightings.is_translated():
             self._said = agreed
-            told = (
-                "others see this node at %s; if its port is forwarded there, say so by --announce"
-            )
-            logger.info(told, agreed)
+            logger.info("others see this node at %s; is its port forwarded? --announce it", agreed)
 
 
 def _ends(conn: INetConn) -> tuple[str, str] | None:
