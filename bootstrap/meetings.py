@@ -127,9 +127,9 @@ class Meetings:
         self._book.failed(met.address, self._date_ms())
         self._changed()
         what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
-        short = f"{met.address} answers, but is {what}; ours is {self._network}"
-        logger.debug("%s", short)
-        is_configured = self._notice_foreigner(met.address, short)
+        line = f"{met.address} answers, but is {what}; ours is {self._network}"
+        logger.debug("%s", line)
+        is_configured = self._notice_foreigner(met.address, line)
         self._attempts.led_astray(met.address, is_configured=is_configured)
         await self._dialer.hang_up(peer_id)
 

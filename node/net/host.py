@@ -24,6 +24,7 @@ from node.net.limits import NetLimits
 from node.net.mesh import MeshRouter
 from node.net.nat import Nat
 from node.net.patches import join_logging, patch_libp2p
+from node.net.peers import peers_of
 from node.net.penalties import Penalties
 from node.net.resolver import Resolver
 from node.net.roster import Roster
@@ -204,28 +205,7 @@ class NetHost:
 
     def peers(self) -> tuple[Peer, ...]:
         """Return the connected peers, ordered by peer id."""
-        found = []
-        for peer_id, connections in self._swarm.get_connections_map().items():
-            key = public_key_of(peer_id)
-            if not connections or key is None:
-                continue
-            conn = next((conn for conn in connections if is_dialled(conn)), connections[0])
-            addresses = conn.get_transport_addresses()
-            found.append(
-                Peer(
-                    peer_id=PeerId(str(peer_id)),
-                    public_key=key,
-                    address=str(addresses[0]) if addresses else "",
-                    outbound=is_dialled(conn),
-                    topics=tuple(
-                        sorted(t for t, who in self._pubsub.peer_topics.items() if peer_id in who)
-                    ),
-                    in_mesh=all(
-                        peer_id in self._router.mesh.get(topic, ()) for topic in self._topics
-                    ),
-                )
-            )
-        return tuple(sorted(found, key=lambda peer: peer.peer_id))
+        return peers_of(self._swarm, self._pubsub, self._router, self._topics)
 
     def stats(self) -> dict[str, int]:
         """Return what was counted since start: received, relayed, rejected, dropped, ..."""

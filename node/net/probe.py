@@ -35,8 +35,8 @@ async def is_answering(conn: INetConn, *, within_s: float) -> bool:
                 logger.debug("a peer serves no ping: %s", error)
             is_alive = True
         except Exception as error:  # the library raises what it likes while a connection dies
-            peer_id = str(conn.muxed_conn.peer_id)
-            logger.debug("a probe failed: %r", error, extra={"peer": peer_id})
+            peer_id = conn.muxed_conn.peer_id
+            logger.debug("a probe failed: %r", error, extra={"peer": str(peer_id)})
         finally:
             if stream is not None:
                 await end_stream(stream, politely=is_alive)
