@@ -83,8 +83,10 @@ def new(
                 members=members_of(members),
             )
         )
-    except (Malformed, UnicodeEncodeError) as error:
+    except Malformed as error:
         raise UsageError(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"name = {name!r}: need text of real characters") from error
     made = network_of(params)
     text = write_network(NetworkFile(made, addresses))
     if output is None:

@@ -9,6 +9,7 @@ from multiaddr import Multiaddr
 from bootstrap.addresses import FIRST_PARTS, UNSPECIFIED, BadAddress
 from bootstrap.leads import parse_lead
 from node.errors import UsageError
+from node.network_limits import check_params
 from node.operate import Place
 from protocol.errors import Malformed
 from protocol.params import GENESIS_BYTES, PUBLIC_GENESIS, Network, NetworkParams, network_of
@@ -242,9 +243,11 @@ def make_network(*, name: str | None, genesis: str | None) -> Network:
         raw = bytes.fromhex(genesis) if genesis.isascii() else b""
         if len(raw) != GENESIS_BYTES or raw == PUBLIC_GENESIS:
             raise ValueError
-        return network_of(NetworkParams(genesis=raw, name=name or "private"))
+        return network_of(check_params(NetworkParams(genesis=raw, name=name or "private")))
     except Malformed as error:
         raise UsageError(f"--network-name: {error}") from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--network-name {name!r}: need text of real characters") from error
     except ValueError:
         need = f"need {2 * GENESIS_BYTES} hex digits of your own, such as `openssl rand -hex 16`"
         raise UsageError(f"--network-genesis {genesis!r}: {need}") from None

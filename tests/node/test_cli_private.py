@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.config import make_network
 from node.errors import UsageError
 from node.names import peer_id_of
 from node.network_file import load_network
@@ -72,7 +73,7 @@ def test_network_new__overwrites_nothing(tmp_path: Path) -> None:
         (("club", "--work-bits", "-1"), "--work-bits -1: need 0 to 20"),
         (("",), "1 to 64 bytes"),
         (("a\x07b",), "text that can be printed"),
-        (("\udcff",), "surrogates"),
+        (("\udcff",), r"name = '\udcff': need text of real characters"),
         (("club", "--member", "bo"), "need a peer id"),
         (("club", "--member", peer_id_of(key("an")), "--member", key("an").hex()), "comes twice"),
         (("club", "--bootstrap", "nowhere"), "--bootstrap: bad address"),
@@ -142,3 +143,11 @@ def test_place_of__takes_one_way_to_name_a_network(tmp_path: Path) -> None:
         place(file, genesis="07" * 16)
     with pytest.raises(UsageError, match=r"^--network-name"):
         place(file, name="club")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "\udcff", "a" * 65])
+def test_make_network__takes_no_name_that_its_own_file_could_not_hold(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^--network-name.*need") as refused:
+        make_network(name=name, genesis="07" * 16)
+
+    assert str(refused.value).isprintable()
