@@ -17,6 +17,7 @@ from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.dcutr_pb2 import HolePunch
 from multiaddr import Multiaddr
 
+from bootstrap.network_group import is_private
 from node.net.circuit import BadCircuit, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.observed import open_stream, read_ip
@@ -163,7 +164,10 @@ class Punch:
             for parts in ours
             if parts[1] == "ip4"
         ]
-        is_odd = ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified
+        is_odd = ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_reserved
+        is_odd = is_odd or int(ip) >> 24 == 0
+        # Who is seen at a public address himself cannot be met at a private one.
+        is_odd = is_odd or (is_private(str(ip)) and not is_private(self._own_ip()))
         if ip.version != 4 or is_odd or any(ip in network for network in near):
             raise BadCircuit(f"we do not dial {ip} because somebody says so")
         return Multiaddr(message.ObsAddrs[0])
