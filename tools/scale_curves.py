@@ -300,7 +300,7 @@ def _of(part: int, whole: int) -> str:
 
 
 def _s(ms: int | None) -> str:
-    return "never" if ms is None else f"{ms / 1_000:,.1f} s"
+    return "not waited for" if ms is None else f"{ms / 1_000:,.1f} s"
 
 
 def _bytes(count: float) -> str:
