@@ -1,7 +1,7 @@
 """Stays in touch with the network: dials, remembers what worked, and dials again after a loss."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import trio
@@ -18,6 +18,7 @@ from bootstrap.network_group import group_of
 from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
+from bootstrap.reachable import is_within_reach
 from protocol.errors import MarketError
 from protocol.ids import PeerId
 
@@ -121,7 +122,12 @@ class Joiner:
         self._wake.set()
 
     def learn(
-        self, peer_id: PeerId, addresses: Sequence[str], teller: PeerId | None = None
+        self,
+        peer_id: PeerId,
+        addresses: Sequence[str],
+        teller: PeerId | None = None,
+        *,
+        is_local: bool = False,
     ) -> None:
         """Note where a peer says it can be dialled; what cannot be dialled is passed over.
 
@@ -129,6 +135,7 @@ class Joiner:
             peer_id: Whose addresses they are, and who signed them.
             addresses: Full multiaddrs.
             teller: The connected peer that handed them to us; None if that is not known.
+            is_local: Whether the local network itself told us, which no stranger far away can.
         """
         if peer_id == self._own_id:
             return
@@ -136,6 +143,8 @@ class Joiner:
         for text in addresses[:ADDRESSES_PER_PEER_MAX]:
             parsed = _parse_quietly(text)
             if parsed is not None and parsed.peer_id == peer_id:
+                if not is_local and not is_within_reach(parsed.host, self._neighbours()):
+                    continue
                 if source is None and not self._book.knows(parsed.text):
                     source = self._group_of(teller)
                 is_news = self._book.heard(parsed.text, self._date_ms(), source or "")
@@ -278,6 +287,9 @@ class Joiner:
     def _note_change(self) -> None:
         self._is_saved = False
 
+    def _neighbours(self) -> Iterator[str]:
+        return (_host_at(peer.address) for peer in self._dialer.peers())
+
     def _group_of(self, peer_id: PeerId | None) -> str:
         if peer_id is None:
             return ""
@@ -329,3 +341,8 @@ def _group_at(address: str) -> str:
     parts = address.split("/")
     port = int(parts[4]) if len(parts) > 4 and parts[4].isdecimal() else 0
     return group_of(parts[2], port) if len(parts) > 2 else ""
+
+
+def _host_at(address: str) -> str:
+    parts = address.split("/")
+    return parts[2] if len(parts) > 2 else ""

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -147,7 +148,9 @@ async def look_around(config: Config, net: Net, joiner: Joiner) -> None:
     """Find the nodes of the local network if the operator asks for that, until cancelled."""
     if config.mdns:
         await LocalNetwork(
-            network=config.network.network_id.hex(), addresses=net.addresses, found=joiner.learn
+            network=config.network.network_id.hex(),
+            addresses=net.addresses,
+            found=partial(joiner.learn, is_local=True),
         ).run()
 
 

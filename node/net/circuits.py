@@ -29,6 +29,8 @@ from node.net.circuit import (
 )
 from node.net.counters import Counters
 from node.net.identity import read_peer_id
+from node.net.scopes import shielded
+from node.net.sockets import abort
 from node.net.streams import end_stream
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Circuits:
         host: IHost,
         dial_relay: Callable[[str], Awaitable[ID]],
         is_welcome: Callable[[ID], bool],
+        is_member: Callable[[ID], bool],
         is_reserved: Callable[[ID], bool],
         admitted: Callable[[INetConn], Awaitable[None]],
         handshake_s: float,
@@ -57,6 +60,7 @@ class Circuits:
             host: Whose connections they become.
             dial_relay: Connects to the relay at a full multiaddr, if need be.
             is_welcome: Whether we deal with a peer.
+            is_member: Whether a peer takes part in our network.
             is_reserved: Whether we asked a relay to bring us whoever wants to reach us.
             admitted: What to do once, beside, with a circuit that came to us.
             handshake_s: For a circuit to become an authenticated connection.
@@ -67,6 +71,7 @@ class Circuits:
         self._swarm: Any = host.get_network()
         self._dial_relay = dial_relay
         self._is_welcome = is_welcome
+        self._is_member = is_member
         self._is_reserved = is_reserved
         self._admitted = admitted
         self._handshake_s = handshake_s
@@ -111,11 +116,14 @@ class Circuits:
         return place, peer_id
 
     async def _connect(self, place: PeerAddress, peer_id: ID) -> None:
+        before = set(self._swarm.get_connections_map())
         relay_id = await self._dial_relay(place.relay)
+        is_joined = False
         try:
             with trio.fail_after(2 * self._limits.message_s + self._handshake_s):
                 stream = await self._ask(relay_id, peer_id)
                 await self._become(stream, Multiaddr(place.text), peer_id)
+            is_joined = True
         except trio.TooSlowError as error:
             self._counters.add("circuits_failed")
             raise DialFailed(f"cannot reach {place.text}: not in time") from error
@@ -123,6 +131,12 @@ class Circuits:
             self._counters.add("circuits_failed")
             reason = str(error) or type(error).__name__
             raise DialFailed(f"cannot reach {place.text}: {reason}") from error
+        finally:
+            # A relay that a stranger named, and that is of no use, must not stay as one we chose.
+            if not is_joined and relay_id not in before and not self._is_member(relay_id):
+                with shielded():
+                    for conn in list(self._swarm.get_connections(relay_id)):
+                        await abort(conn)
         self._counters.add("circuits_dialled")
 
     async def _ask(self, relay_id: ID, peer_id: ID) -> INetStream:

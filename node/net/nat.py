@@ -50,6 +50,7 @@ class Nat:
             host=host,
             dial_relay=dial_relay,
             is_welcome=is_welcome,
+            is_member=is_member,
             is_reserved=self._reach.is_reserved,
             admitted=self._punch.invite,
             handshake_s=handshake_s,

@@ -80,18 +80,32 @@ async def test_learn__dials_what_it_is_told_and_only_of_the_teller(
     scene = Scene()
     scene.dialer.up.update({address(1), address(2), address(3)})
     joiner = scene.joiner()
-    joiner.learn(peer(1), [address(1), address(2), "nonsense"])
-    joiner.learn(peer(0), [address(0)])
+    joiner.learn(peer(1), [address(1), address(2), "nonsense"], is_local=True)
+    joiner.learn(peer(0), [address(0)], is_local=True)
 
     await run_for(joiner, 5)
 
     assert {text for _, text in scene.dialer.dials} == {address(1)}
 
 
+async def test_learn__has_no_stranger_make_us_look_at_our_own_network(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    scene.dialer.up.add(address(1))
+    joiner = scene.joiner()
+    joiner.learn(peer(1), [address(1)], peer(2))
+
+    await run_for(joiner, 60)
+
+    assert scene.dialer.dials == []
+
+
 async def test_learn__takes_a_bounded_number_of_addresses() -> None:
     scene = Scene()
 
-    scene.joiner().learn(peer(1), [address(1, port) for port in range(4000, 4100)])
+    told = [address(1, port) for port in range(4000, 4100)]
+    scene.joiner().learn(peer(1), told, is_local=True)
 
     assert len(scene.book.places()) == 4
 
@@ -105,7 +119,7 @@ async def test_join__saves_at_a_bounded_rate_and_once_more_at_the_end(
     async with trio.open_nursery() as nursery:
         await nursery.start(joiner.run)
         for number in range(1, 96):
-            joiner.learn(peer(number), [address(number)])
+            joiner.learn(peer(number), [address(number)], is_local=True)
             await trio.sleep(1)
         nursery.cancel_scope.cancel()
 
@@ -132,7 +146,7 @@ async def test_join__survives_a_disk_that_does_not_take_the_book(
     scene = Scene(save_error=OSError("no space"))
     scene.book.heard(address(1), 1)
     joiner = scene.joiner()
-    joiner.learn(peer(2), [address(2)])
+    joiner.learn(peer(2), [address(2)], is_local=True)
 
     await run_for(joiner, 30)
     scene.save_error = None

@@ -124,7 +124,7 @@ async def test_join__reaches_a_peer_soon_at_the_address_it_moved_to(
         await nursery.start(joiner.run)
         await trio.sleep(600)
         scene.dialer.up.add(address(1, 9_000))
-        joiner.learn(peer(1), [address(1, 9_000)], peer(2))
+        joiner.learn(peer(1), [address(1, 9_000)], is_local=True)
         await trio.sleep(10)
         assert list(scene.dialer.links) == [peer(1)]
         nursery.cancel_scope.cancel()

@@ -1,7 +1,7 @@
 """Real hosts on loopback, with gates that do as they are told."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -36,12 +36,13 @@ class Station:
         listen: str = "/ip4/127.0.0.1/tcp/0",
         answerers: Mapping[str, Answerer] | None = None,
         limits: NetLimits | None = None,
+        topics: Sequence[str] = (LOG, PRESENCE),
     ) -> NetHost:
         self.net = NetHost(
             seed=seed_of(self.name),
             listen=[listen],
             announce=[],
-            topics=[LOG, PRESENCE],
+            topics=topics,
             gate=self.gate,
             answerers=answerers or {},
             watcher=lambda peer_id, is_here: self.watched.append((peer_id, is_here)),

@@ -19,7 +19,7 @@ from tests.node.circuit_hosts import (
     stream_to,
     town,
 )
-from tests.node.net_hosts import LOG, meshed, until
+from tests.node.net_hosts import LOG, Station, meshed, running, until
 
 
 async def test_dial__a_circuit_carries_requests_and_gossip() -> None:
@@ -98,6 +98,20 @@ async def test_dial__says_what_the_relay_says() -> None:
             await alice.net.dial(address)
 
         assert not connected(alice, bob)
+
+
+async def test_dial__keeps_no_connection_to_a_relay_that_was_of_no_use() -> None:
+    """Six such relays would look like six links of our own choice."""
+    far = Station("far")
+    far.build(topics=["/other"])
+    async with town("alice", "bob") as made, running(far):
+        alice, bob = made.stations
+        address = f"{far.net.addresses()[0]}/p2p-circuit/p2p/{bob.net.peer_id}"
+
+        with pytest.raises(DialFailed):
+            await alice.net.dial(address)
+
+        await until(lambda: not connected(alice, far))
 
 
 async def test_dial__is_not_served_by_somebody_else_than_was_dialled() -> None:
