@@ -121,8 +121,13 @@ def started(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchN
     with (root / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
     node = BenchNode(name, process, root / name)
-    _wait(lambda: _has_left_its_address(node), node)
-    _wait(lambda: node.patient("GET", "/ready")[0] == 200, node)
+    try:
+        _wait(lambda: _has_left_its_address(node), node)
+        _wait(lambda: node.patient("GET", "/ready")[0] == 200, node)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     node.ready_s = time.monotonic() - began
     return node
 

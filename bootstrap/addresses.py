@@ -57,12 +57,7 @@ def parse_address(text: str) -> PeerAddress:
     before, circuit, behind = text.partition(CIRCUIT)
     if circuit:
         return _behind(before, behind, shown)
-    try:
-        address = Multiaddr(text)
-        names = [part.name for part in address.protocols()]
-        values = {name: str(address.value_for_protocol(name)) for name in names}
-    except Exception as error:  # the multiaddr package raises what its codecs raise
-        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+    address, names, values = read_parts(text, shown)
     if "p2p" not in names:
         raise BadAddress(f"bad address {shown}: {HINT}")
     if len(names) != 3 or names[0] not in FIRST_PARTS or names[1:] != ["tcp", "p2p"]:
@@ -75,6 +70,24 @@ def parse_address(text: str) -> PeerAddress:
     if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
         raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
     return PeerAddress(str(address), PeerId(values["p2p"]), host, port)
+
+
+def read_parts(text: str, shown: str) -> tuple[Multiaddr, list[str], dict[str, str]]:
+    """Return a multiaddr, the names of its parts in order, and what each of them says.
+
+    Args:
+        text: What may be one.
+        shown: What a person is told that it was.
+
+    Raises:
+        BadAddress: It is none.
+    """
+    try:
+        address = Multiaddr(text)
+        names = [part.name for part in address.protocols()]
+        return address, names, {name: str(address.value_for_protocol(name)) for name in names}
+    except Exception as error:  # the multiaddr package raises what its codecs raise
+        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
 
 
 def _behind(before: str, rest: str, shown: str) -> PeerAddress:

@@ -7,8 +7,6 @@ stands for the addresses in its TXT records.
 import re
 from dataclasses import dataclass
 
-from multiaddr import Multiaddr
-
 from bootstrap.addresses import (
     FIRST_PARTS,
     PORT_MAX,
@@ -17,6 +15,7 @@ from bootstrap.addresses import (
     BadAddress,
     PeerAddress,
     parse_address,
+    read_parts,
 )
 from protocol.ids import PeerId
 
@@ -90,12 +89,7 @@ def parse_lead(text: str) -> Lead:
 
 
 def _parse_place(text: str, shown: str) -> OpenPlace:
-    try:
-        address = Multiaddr(text)
-        names = [part.name for part in address.protocols()]
-        values = {name: str(address.value_for_protocol(name)) for name in names}
-    except Exception as error:  # the multiaddr package raises what its codecs raise
-        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+    address, names, values = read_parts(text, shown)
     if len(names) != 2 or names[0] not in FIRST_PARTS or names[1] != "tcp":
         raise BadAddress(f"bad address {shown}: {NEED}")
     host, port = values[names[0]], int(values["tcp"])
