@@ -288,3 +288,17 @@ async def test_server__drops_a_client_that_stops_reading() -> None:
         stream = await ask_and_stop_reading(port)
         await until_served(port)
         await stream.aclose()
+
+
+async def test_token__is_in_no_answer_and_no_log_though_the_node_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    market = FakeMarket()
+    market.failure = ZeroDivisionError("a bug")
+    with caplog.at_level("DEBUG"):
+        async with served(market) as port:
+            answers = [await talk(port, request(port, method=how)) for how in ("POST", "GET")]
+
+    assert [status_of(answer) for answer in answers] == [500, 500]
+    assert "ZeroDivisionError: a bug" in caplog.text
+    assert all(TOKEN not in text for text in (*map(repr, answers), caplog.text))
