@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from node.core.events import PresencesHeard, SigningAllowed
+from node.core.first_word import Candidate, FirstWord
 from node.core.sync import Outcome, Session, SyncPlanner
 from node.errors import NetError, PeerFailed, StoreDamaged, StoreError
 from node.exchange import (
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ALONE_S = 10.0  # without a peer for so long, a node may sign: nobody knows more than it does
 MUTE_S = 5.0  # a peer that does not gossip with us for so long is compared with all the same
 LOOK_S = 0.5  # at least so often it is asked what the node waits for
 GREETINGS_MAX = 16  # at once; the rest wait
@@ -80,7 +80,7 @@ class Sync:
         """
         self.completed = 0  # sessions over the whole log
         self.may_sign = signing_allowed and not torn
-        self._torn = torn
+        self._first_word = FirstWord(_now_ms(), may_be_alone=not torn)
         self._sessions = sessions or Tally()
         self._loop = loop
         self._log = log
@@ -164,7 +164,7 @@ class Sync:
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._greet_all, nursery)
-            nursery.start_soon(self._sign_alone)
+            nursery.start_soon(self._await_first_word)
             nursery.start_soon(self._meet_the_mute)
             while True:
                 self._news = trio.Event()
@@ -205,6 +205,7 @@ class Sync:
             salt=os.urandom(SALT_BYTES),
         )
         outcome = Outcome.FAILED
+        is_dialled = self._planner.is_dialled(session.peer)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell_progress, self._running)
@@ -223,13 +224,18 @@ class Sync:
                 progress.pushed,
                 extra={"peer": str(session.peer)},
             )
+        if session.is_full:
+            moved = progress.moved > 0
+            self._first_word.ended(
+                session.peer, outcome, _now_ms(), moved=moved, outbound=is_dialled
+            )
         if outcome is Outcome.WRONG:
             await self._hang_up(session.peer)
         elif outcome in (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED) and session.is_full:
             self.completed += 1
             if outcome is not Outcome.REFUSED:
                 self._level_with, self._level_s = session.peer, trio.current_time()
-            await self._allow_signing()
+        await self._sign_if_allowed()
 
     async def _tell_progress(self, running: SyncSession) -> None:
         while True:
@@ -238,11 +244,25 @@ class Sync:
             if done.expected >= TOLD_RECORDS_MIN:
                 logger.info("sync: %d of %d records so far", done.moved, done.expected)
 
-    async def _sign_alone(self) -> None:
+    async def _await_first_word(self) -> None:
+        self._first_word.begin(_now_ms())
         while not self.may_sign:
-            await trio.sleep(ALONE_S)
-            if not self._torn and not self._net().peers():
-                await self._allow_signing()
+            if not self._loop.takes_records:
+                self._first_word.hold(_now_ms())
+            await self._sign_if_allowed()
+            await trio.sleep(LOOK_S)
+
+    async def _sign_if_allowed(self) -> None:
+        if self.may_sign:
+            return
+        ours = {self._topics.records, self._topics.presence}
+        here = [
+            Candidate(peer.peer_id, peer.outbound, ours <= set(peer.topics))
+            for peer in self._net().peers()
+        ]
+        if self._first_word.look(here, _now_ms()):
+            self.may_sign = True
+            await self._loop.tell(SigningAllowed())
 
     async def _meet_the_mute(self) -> None:
         """Compare logs also with whom we dialled and who does not gossip with us.
@@ -261,11 +281,6 @@ class Sync:
                 if not self._planner.knows(peer_id):
                     self._planner.came(peer_id, _now_ms(), outbound=True)
                     mute.add(peer_id)
-
-    async def _allow_signing(self) -> None:
-        if not self.may_sign:
-            self.may_sign = True
-            await self._loop.tell(SigningAllowed())
 
     async def _greet_all(self, nursery: trio.Nursery) -> None:
         async for peer_id in self._greeted:

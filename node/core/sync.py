@@ -128,6 +128,10 @@ class SyncPlanner:
         """Answer whether a peer is here, as far as was told."""
         return peer in self._peers
 
+    def is_dialled(self, peer: PeerId) -> bool:
+        """Answer whether a peer is here that we dialled, as far as was told."""
+        return peer in self._peers and self._peers[peer].outbound
+
     def asked(self, peer: PeerId, now_ms: int) -> None:
         """Note that a peer is comparing its log with ours."""
         self._yield_to(peer, now_ms + YIELD_MS)

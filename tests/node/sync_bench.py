@@ -46,12 +46,14 @@ class FakeNet:
     Attributes:
         name: Whose it is.
         others: Who can be asked for what.
+        silent: Who is connected and serves nothing.
         hung_up: Whom we hung up on.
         asked: What was asked so far.
     """
 
     name: str
     others: dict[PeerId, dict[str, Answerer]] = field(default_factory=dict)
+    silent: list[Peer] = field(default_factory=list)
     hung_up: list[PeerId] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
 
@@ -63,7 +65,8 @@ class FakeNet:
         return ()
 
     def peers(self) -> tuple[Peer, ...]:
-        return tuple(Peer(p, key_of("x"), "", True, (), True) for p in self.others)
+        served = (Peer(p, key_of("x"), "", True, (), True) for p in self.others)
+        return (*served, *self.silent)
 
     async def publish(self, topic: str, data: bytes) -> None:
         raise AssertionError("sync does not gossip")

@@ -9,6 +9,7 @@ from node.core.events import Received, Via
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted, read_comparison
 from node.names import peer_id_of
+from node.ports import Peer
 from node.sync import LOOK_S, MUTE_S
 from protocol.ids import PeerId
 from protocol.reconcile import initiate, proceed, respond
@@ -126,6 +127,25 @@ async def test_run__lets_a_used_key_sign_when_nobody_came_for_a_while(
         before = alice.bench.loop.machine.outbox.signing
 
         await trio.sleep(2)
+
+        assert (before, alice.bench.loop.machine.outbox.signing) == (False, True)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("outbound", [False, True])
+async def test_run__lets_a_used_key_sign_though_a_peer_is_here_that_tells_nothing(
+    autojump_clock: trio.testing.MockClock, outbound: bool
+) -> None:
+    alice = a_node("alice", may_sign=False)
+    topics = (TOPICS.presence, TOPICS.records)
+    alice.net.silent = [Peer(PeerId("mute"), key_of("x"), "", outbound, topics, True)]
+    async with trio.open_nursery() as nursery:
+        await running(nursery, alice)
+        alice.sync.watch(PeerId("mute"), True)
+        await trio.sleep(30)
+        before = alice.bench.loop.machine.outbox.signing
+
+        await trio.sleep(30)
 
         assert (before, alice.bench.loop.machine.outbox.signing) == (False, True)
         nursery.cancel_scope.cancel()

@@ -1,0 +1,116 @@
+"""When a key that was used before may sign: once its peers told what they know, or nobody can.
+
+A directory may have been put back from an old copy. What was signed since is known to peers alone,
+and to sign before they told it is to sign twice. But nobody must be able to keep a node silent by
+being connected and telling nothing.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from node.core.sync import Outcome
+from protocol.ids import PeerId
+
+ALONE_MS = 10_000  # nobody who could tell for so long: nobody knows more than we do
+FAILURES_MAX = 3  # sessions in a row that moved nothing, over half a minute at least
+HELD_BACK_MS_MAX = 300_000  # in all, however often new names come that tell nothing; a guess
+FAILURES_KEPT_MAX = 256  # peers; a guess: more than can be connected
+
+_TOLD = (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED)  # we have all of theirs
+
+
+class Candidate(NamedTuple):
+    """A connected peer.
+
+    Attributes:
+        peer: Who it is.
+        outbound: Whether we dialled it.
+        is_ours: Whether it follows the topics of our network.
+    """
+
+    peer: PeerId
+    outbound: bool
+    is_ours: bool
+
+
+class FirstWord:
+    """Told of sessions and of who is here; looked at several times a second.
+
+    A peer can tell if we dialled it or it follows our topics, until FAILURES_MAX sessions in a row
+    failed. A peer that we dialled is believed when it says that we have all. One that dialled us
+    only where none that we dialled can tell: a stranger says so at once, before an honest peer that
+    is slow.
+    """
+
+    def __init__(self, now_ms: int, *, may_be_alone: bool) -> None:
+        """Begin, knowing of nobody.
+
+        Args:
+            now_ms: This moment, of a monotonic clock.
+            may_be_alone: Whether it is enough that nobody can tell; it is not where the end of the
+                journal was lost.
+        """
+        self._may_be_alone = may_be_alone
+        self._failures: OrderedDict[PeerId, int] = OrderedDict()
+        self._is_told = False  # by somebody who dialled us
+        self._is_sure = False  # told by somebody we dialled
+        self._could_tell_ms = now_ms  # when somebody last could
+        self._since_ms = now_ms
+
+    def begin(self, now_ms: int) -> None:
+        """Wait from now on."""
+        self._since_ms = self._could_tell_ms = now_ms
+
+    def ended(
+        self, peer: PeerId, outcome: Outcome, now_ms: int, *, moved: bool, outbound: bool
+    ) -> None:
+        """Note how a session over the whole log ended.
+
+        Args:
+            peer: With whom.
+            outcome: How.
+            now_ms: This moment.
+            moved: Whether records came or went.
+            outbound: Whether we dialled the peer.
+        """
+        failures = self._failures.pop(peer, 0) + 1
+        if outcome in _TOLD:
+            self._is_sure = self._is_sure or outbound
+            self._is_told = True
+        elif outcome is Outcome.WRONG:
+            self._note(peer, FAILURES_MAX)
+        elif not moved and outcome is Outcome.FAILED:
+            self._note(peer, failures)
+        elif outbound:  # a long log on a slow line
+            self._since_ms = now_ms
+
+    def hold(self, now_ms: int) -> None:
+        """Note that we cannot compare now, by no fault of others."""
+        self._since_ms = now_ms
+
+    def look(self, here: Iterable[Candidate], now_ms: int) -> bool:
+        """Return whether this node may sign now.
+
+        Args:
+            here: Everybody who is connected.
+            now_ms: This moment.
+        """
+        if self._is_sure:
+            return True
+        able = [one for one in here if self._can_tell(one)]
+        if able:
+            self._could_tell_ms = now_ms
+        if self._is_told and not any(one.outbound for one in able):
+            return True
+        is_alone = now_ms - self._could_tell_ms >= ALONE_MS
+        is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
+        return is_over and (self._is_told or self._may_be_alone)
+
+    def _can_tell(self, one: Candidate) -> bool:
+        return (one.outbound or one.is_ours) and self._failures.get(one.peer, 0) < FAILURES_MAX
+
+    def _note(self, peer: PeerId, failures: int) -> None:
+        self._failures[peer] = failures
+        while len(self._failures) > FAILURES_KEPT_MAX:
+            self._failures.popitem(last=False)

@@ -1,0 +1,120 @@
+"""Nobody makes a restored node sign before its own peers told it, and nobody keeps it silent."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core.first_word import (
+    ALONE_MS,
+    FAILURES_MAX,
+    HELD_BACK_MS_MAX,
+    Candidate,
+    FirstWord,
+)
+from node.core.sync import Outcome
+from protocol.ids import PeerId
+
+STEP_MS = 500  # between two looks
+TOLD = (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED)
+HONEST = Candidate(PeerId("honest"), outbound=True, is_ours=True)
+FRIEND = Candidate(PeerId("friend"), outbound=False, is_ours=True)
+PASSER_BY = Candidate(PeerId("passer-by"), outbound=False, is_ours=False)
+
+# What strangers do between two looks: who is here under which name, and how a session with it ends.
+doings = st.lists(
+    st.tuples(
+        st.builds(
+            Candidate,
+            st.integers(0, 400).map(lambda n: PeerId(f"stranger {n}")),
+            st.booleans(),
+            st.booleans(),
+        ),
+        st.sampled_from(Outcome) | st.none(),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+def wait(first_word: FirstWord, *here: Candidate, for_ms: int = 2 * HELD_BACK_MS_MAX) -> int | None:
+    """Return after how long it may sign while nothing else happens."""
+    for now_ms in range(0, for_ms, STEP_MS):
+        if first_word.look(here, now_ms):
+            return now_ms
+    return None
+
+
+@given(doings)
+def test_look__waits_for_a_peer_that_we_dialled_whatever_strangers_say(
+    doings: list[tuple[Candidate, Outcome | None, bool]],
+) -> None:
+    first_word, now_ms = FirstWord(0, may_be_alone=True), 0
+    for stranger, outcome, moved in doings:
+        now_ms += STEP_MS
+        if outcome is not None:
+            first_word.ended(stranger.peer, outcome, now_ms, moved=moved, outbound=False)
+        assert not first_word.look([HONEST, stranger._replace(outbound=False)], now_ms)
+
+    first_word.ended(HONEST.peer, Outcome.MOVED, now_ms, moved=True, outbound=True)
+
+    assert first_word.look([HONEST], now_ms)
+
+
+@given(doings.filter(bool), st.booleans())
+def test_look__is_kept_from_signing_by_no_crowd_of_strangers_that_tell_nothing(
+    doings: list[tuple[Candidate, Outcome | None, bool]], is_honest_here: bool
+) -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    for number, now_ms in enumerate(range(0, HELD_BACK_MS_MAX, STEP_MS)):
+        stranger, outcome, _ = doings[number % len(doings)]
+        if outcome in (Outcome.FAILED, Outcome.WRONG):
+            first_word.ended(stranger.peer, outcome, now_ms, moved=False, outbound=False)
+        if first_word.look([stranger], now_ms):
+            return
+
+    assert first_word.look([doings[0][0], *[HONEST] * is_honest_here], HELD_BACK_MS_MAX)
+
+
+def test_look__counts_no_one_who_dialled_us_and_follows_nothing() -> None:
+    assert wait(FirstWord(0, may_be_alone=True)) == ALONE_MS
+    assert wait(FirstWord(0, may_be_alone=True), PASSER_BY) == ALONE_MS
+    assert wait(FirstWord(0, may_be_alone=True), FRIEND) == HELD_BACK_MS_MAX
+
+
+def test_look__counts_nobody_with_whom_no_session_came_about_again_and_again() -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    for _ in range(FAILURES_MAX - 1):
+        first_word.ended(HONEST.peer, Outcome.FAILED, 0, moved=False, outbound=True)
+    assert not first_word.look([HONEST], ALONE_MS)
+
+    first_word.ended(HONEST.peer, Outcome.FAILED, ALONE_MS, moved=False, outbound=True)
+
+    assert not first_word.look([HONEST], 2 * ALONE_MS - 1)
+    assert first_word.look([HONEST], 2 * ALONE_MS)
+
+
+def test_look__believes_who_dialled_us_once_nobody_whom_we_dialled_can_tell() -> None:
+    for outcome in TOLD:
+        first_word = FirstWord(0, may_be_alone=False)
+        first_word.ended(FRIEND.peer, outcome, 0, moved=False, outbound=False)
+        assert not first_word.look([FRIEND, HONEST], 0)
+        assert first_word.look([FRIEND], 0)
+
+
+def test_look__goes_on_waiting_while_a_peer_that_we_dialled_still_sends_a_long_log() -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    for now_ms in range(0, 2 * HELD_BACK_MS_MAX, HELD_BACK_MS_MAX // 2):
+        assert not first_word.look([HONEST], now_ms)
+        first_word.ended(HONEST.peer, Outcome.UNFINISHED, now_ms, moved=True, outbound=True)
+
+
+def test_look__does_not_count_the_time_in_which_nothing_could_be_stored() -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    first_word.hold(HELD_BACK_MS_MAX)
+
+    assert not first_word.look([HONEST], 2 * HELD_BACK_MS_MAX - 1)
+    assert first_word.look([HONEST], 2 * HELD_BACK_MS_MAX)
+
+
+def test_look__never_takes_silence_for_an_answer_where_the_journal_lost_its_end() -> None:
+    assert wait(FirstWord(0, may_be_alone=False)) is None
+    assert wait(FirstWord(0, may_be_alone=False), FRIEND, HONEST) is None
