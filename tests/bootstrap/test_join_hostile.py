@@ -12,6 +12,7 @@ from bootstrap.peer_book import PeerBook
 from protocol.ids import PeerId
 from tests.bootstrap.join_scene import FakeDialer, Link, Scene, most_in_a_window
 from tests.bootstrap.peer_names import address, peer, public
+from tests.sim.seeds import seeds
 
 HONEST = [public(group, 1) for group in range(1, 31)]
 FLOOD = [public(200 + number % 2, number) for number in range(5_000)]
@@ -22,7 +23,7 @@ def honest_links(scene: Scene) -> int:
     return sum(link.outbound and link.peer_id in honest for link in scene.dialer.links.values())
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", seeds(100, usual=2))
 async def test_join__keeps_two_honest_links_though_an_attacker_floods_it_and_it_restarts(
     autojump_clock: MockClock, seed: int
 ) -> None:
