@@ -1,0 +1,104 @@
+// Plots, drawn by uPlot in the colours of the page, and sparklines of our own.
+
+import uPlot from "./vendor/uPlot.esm.js";
+import { h, s, show } from "./dom.js";
+import { line } from "./format.js";
+
+const HEIGHT = 150;
+const TALL = 240;
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const stroke = (at) => colour(`--line-${at % 6}`);
+const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4]]; // not by colour alone
+
+const axes = () => {
+  const quiet = { stroke: colour("--quiet"), grid: { stroke: colour("--hair"), width: 1 }, ticks: { stroke: colour("--hair"), width: 1 }, font: "12px system-ui, sans-serif" };
+  return [{ ...quiet, grid: { show: false } }, { ...quiet, size: 52, values: (_, ticks) => ticks.map((one) => (one >= 10_000 ? `${one / 1000}k` : one)) }];
+};
+
+/** Draw lines over time. `show(at_ms, series)` renews them. */
+export function lineChart(root, { labels, title, dots, signal }) {
+  return chart(root, { height: HEIGHT, title, signal }, (at, series) => ({
+    data: [at.map((ms) => ms / 1000), ...series],
+    series: [{}, ...labels.map((label, index) => lineOf(label, index, { spanGaps: false, points: { show: Boolean(dots), size: 4 } }))],
+    labels,
+    isEmpty: series.every((one) => one.every((value) => value === null || value === undefined)),
+    summary: labels.map((label, index) => `${label} ${last(series[index])}`).join(", "),
+  }));
+}
+
+/** Draw how points of workers grew, as stairs. `show(workers)` renews it. */
+export function stepChart(root, { label, signal }) {
+  const stairs = uPlot.paths.stepped({ align: 1 });
+  return chart(root, { height: TALL, title: label, signal }, (workers) => {
+    const found = workers.filter((one) => one.at_ms.length > 0);
+    const tables = found.map((one) => [one.at_ms.map((ms) => ms / 1000), one.after]);
+    const names = found.map((one) => line(one.worker.worker_id, 24));
+    return {
+      data: tables.length ? carried(uPlot.join(tables)) : [[]],
+      series: [{}, ...names.map((name, index) => lineOf(name, index, { paths: stairs, spanGaps: true, points: { show: false } }))],
+      labels: names,
+      isEmpty: tables.length === 0,
+      summary: found.map((one, index) => `${names[index]} ${one.points}`).join(", "),
+    };
+  });
+}
+
+/** Where one line has no value of its own it keeps the last. */
+function carried([at, ...lines]) {
+  return [at, ...lines.map((values) => { let now = null; return values.map((one) => (now = one ?? now)); })];
+}
+
+const last = (values) => {
+  const found = [...values].reverse().find((one) => one !== null && one !== undefined);
+  return found === undefined ? "none" : String(Math.round(found * 100) / 100);
+};
+
+const lineOf = (label, index, more) => ({ label, stroke: stroke(index), dash: DASHES[index % 6], width: 1.75, ...more });
+
+function chart(root, { height, title, signal }, plan) {
+  let drawn = null;
+  let key = "";
+  let latest = null;
+  const place = h("div", { class: "plot", "data-own": true });
+  const words = h("p", { class: "unseen" });
+  const legend = h("ul", { class: "plot-legend" });
+  show(root, place, legend, words);
+
+  function draw() {
+    if (!latest || signal.aborted) return;
+    const { data, series, labels, isEmpty, summary } = plan(...latest);
+    show(words, `${title}: ${isEmpty ? "nothing to show yet" : summary}`);
+    show(legend, isEmpty ? h("li", { class: "quiet" }, "Nothing to show yet.") : labels.map((one, index) => h("li", { key: index }, swatch(index), h("bdi", {}, one))));
+    const wanted = labels.join("\n");
+    if (drawn && wanted === key) {
+      drawn.setData(data);
+      return;
+    }
+    drawn?.destroy();
+    key = wanted;
+    const width = Math.max(200, place.clientWidth);
+    drawn = new uPlot({ width, height, series, axes: axes(), legend: { show: false }, cursor: { show: false }, scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1e-9, (high ?? 1) * 1.08) || 1] } } }, data, place);
+    drawn.root.querySelector("canvas").setAttribute("aria-hidden", "true");
+  }
+
+  const again = () => ((key = "\0"), draw()); // other colours, or another width
+  const sized = new ResizeObserver(() => drawn && Math.abs(drawn.width - place.clientWidth) > 1 && drawn.setSize({ width: Math.max(200, place.clientWidth), height }));
+  sized.observe(place);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", again);
+  signal.addEventListener("abort", () => (sized.disconnect(), scheme.removeEventListener("change", again), drawn?.destroy(), (drawn = null)), { once: true });
+  return { show: (...given) => ((latest = given), draw()) };
+}
+
+const swatch = (index) =>
+  s("svg", { class: `swatch line-${index % 6}`, viewBox: "0 0 24 8", "aria-hidden": "true" }, s("line", { x1: 0, y1: 4, x2: 24, y2: 4, "stroke-dasharray": DASHES[index % 6].join(" ") || null }));
+
+/** A small line beside a number. */
+export function sparkline(values) {
+  if (values.length < 3) return null;
+  const low = Math.min(...values);
+  const rise = Math.max(1, Math.max(...values) - low);
+  const points = values.map((one, at) => `${((80 * at) / (values.length - 1)).toFixed(1)},${(18 - (16 * (one - low)) / rise).toFixed(1)}`);
+  return s("svg", { class: "spark", viewBox: "0 0 80 20", role: "img", "aria-label": `from ${values[0]} to ${values.at(-1)}` }, s("polyline", { points: points.join(" ") }));
+}

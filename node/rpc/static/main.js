@@ -1,0 +1,138 @@
+// Begins the page: who we are, which view is shown, and how the connection to the node is.
+
+import * as bus from "./bus.js";
+import * as session from "./session.js";
+import { get } from "./api.js";
+import { h, show } from "./dom.js";
+import { line } from "./format.js";
+import { id, keepTime, name, say, to } from "./parts.js";
+import { entry } from "./views/entry.js";
+
+const VIEWS = [
+  [/^\/$/, "network", "Network"],
+  [/^\/tasks$/, "tasks", "Tasks"],
+  [/^\/tasks\/([^/]+)$/, "task", "Task"],
+  [/^\/leaderboard$/, "leaderboard", "Leaderboard"],
+  [/^\/workers\/([^/]+)$/, "worker", "Worker"],
+  [/^\/records\/([^/]+)$/, "record", "Record"],
+  [/^\/health$/, "health", "Health"],
+  [/^\/verify$/, "verify", "Verify"],
+];
+const NAMED = { task: "tasks", record: "tasks", worker: "leaderboard" }; // whose place in the menu
+const CLOCK_MS = 1_000;
+
+const main = document.getElementById("main");
+const banner = document.getElementById("banner");
+let current = new AbortController();
+let isMoved = false;
+
+await session.begin();
+await enter();
+bus.begin();
+bus.watchState(onState);
+addEventListener("hashchange", () => ((isMoved = true), route()));
+setInterval(() => document.hidden || keepTime(), CLOCK_MS);
+route();
+
+/** Find out who this node is; without an answer ask for the secret, or wait for the node. */
+async function enter() {
+  for (;;) {
+    try {
+      introduce(await get("/status"), await get("/network"));
+      return;
+    } catch (error) {
+      if (!(error.status >= 0)) throw error;
+      if (error.status === 401) await entry(main, session.hasToken());
+      else {
+        warn(line(error.message, 200));
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    }
+  }
+}
+
+function introduce(status, network) {
+  const isReader = !session.hasToken();
+  document.documentElement.dataset.reader = isReader ? "yes" : "no";
+  document.title = `${line(status.worker_id, 40)} · AI Market`;
+  show(
+    document.getElementById("me"),
+    isReader ? h("span", { class: "quiet" }, "read only · ") : null,
+    h("a", { href: to("workers", status.peer_id), title: status.peer_id }, name(status.worker_id)),
+  );
+  show(
+    document.getElementById("which"),
+    network.public ? "The public network" : ["Network ", h("bdi", {}, line(network.name, 40) || "without a name")],
+    ", ",
+    id(network.network_id, "network id"),
+    `, aimarket ${status.version}`,
+  );
+}
+
+async function route() {
+  const address = location.hash.startsWith("#/") ? location.hash.slice(1) : "/";
+  if (location.hash === "#main") return; // the skip link
+  const [where, query] = address.split("?");
+  const found = VIEWS.find(([pattern]) => pattern.test(where)) ?? VIEWS[0];
+  const [pattern, file, title] = found;
+  const parameter = pattern.exec(where)?.[1];
+  current.abort();
+  const here = (current = new AbortController());
+  const view = await import(`./views/${file}.js`);
+  if (here.signal.aborted) return;
+  mark(NAMED[file] ?? (file === "network" ? "" : file));
+  const root = h("div", { class: `view view-${file}` });
+  show(main);
+  main.append(root);
+  scrollTo(0, 0);
+  let wanted;
+  try {
+    wanted = parameter === undefined ? undefined : decodeURIComponent(parameter);
+  } catch {
+    wanted = parameter;
+  }
+  view.mount(root, {
+    parameter: wanted,
+    query: new URLSearchParams(query ?? ""),
+    signal: here.signal,
+    mayWrite: session.hasToken(),
+    setTitle: (words) => (document.title = `${line(words, 60)} · AI Market`),
+  });
+  document.title = `${title} · AI Market`;
+  if (isMoved) {
+    main.focus({ preventScroll: true });
+    say(title);
+  }
+}
+
+function mark(where) {
+  for (const link of document.querySelectorAll("#nav a")) {
+    if (link.getAttribute("href") === `#/${where}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function onState({ name: how, line: words }) {
+  document.documentElement.dataset.link = how;
+  if (how === "live") {
+    warn("");
+    introduce(await get("/status"), await get("/network"));
+  } else if (how === "lost") warn(`Not connected: ${line(words, 160)}. Trying again; what is shown is as it was.`);
+  else askAgain();
+}
+
+/** The node has another secret now. */
+function askAgain() {
+  warn(
+    "This node was started anew and has another secret. ",
+    h("strong", {}, "Run "),
+    h("code", {}, "aimarket open"),
+    h("strong", {}, " again"),
+    ": this page goes on by itself once any tab has it.",
+  );
+}
+
+function warn(...words) {
+  banner.hidden = words.join("") === "";
+  show(banner, ...words);
+}

@@ -1,0 +1,80 @@
+// The scores as this node computes them, and how they came about.
+
+import { live } from "../live.js";
+import { get } from "../api.js";
+import { h } from "../dom.js";
+import { count, counted } from "../format.js";
+import { bar, empty, id, num, reputation, section, table, who } from "../parts.js";
+import { stepChart } from "../charts.js";
+
+const ROWS_MAX = 100;
+const LINES = 6;
+const TASKS_LOOKED = 500;
+
+export function mount(root, { signal, setTitle }) {
+  setTitle("Leaderboard");
+  const board = h("div", {});
+  const history = h("div", {});
+  root.append(
+    h("h1", {}, "Leaderboard"),
+    h("p", { class: "lead" }, "A point for each answer that matched the verdict of three or more seats. Every node computes this by itself; where two hold the same log, the state digest is the same."),
+    section("Scores", {}, board),
+    section("Points over the newest tasks", { hint: `Up to ${TASKS_LOOKED} tasks back, for the best ${LINES}.` }, history),
+  );
+  live(
+    board,
+    {
+      load: async () => {
+        const [rows, status] = await Promise.all([get(`/leaderboard?limit=${ROWS_MAX}`, signal), get("/status", signal)]);
+        return { rows, status };
+      },
+      render: scores,
+      types: ["scores"],
+    },
+    signal,
+  );
+  const chart = stepChart(history, { label: "Points", signal });
+  live(
+    h("div", {}),
+    {
+      load: () => get(`/leaderboard/history?tasks=${TASKS_LOOKED}&limit=${LINES}`, signal),
+      render: (found) => (chart.show(found.workers), null),
+      types: ["scores"],
+    },
+    signal,
+  );
+}
+
+function scores({ rows, status }) {
+  const digest = h("p", { class: "quiet", key: "digest" }, "State digest ", id(status.state_digest, "state digest"), `, ${counted(status.records, "record")}`);
+  if (rows.length === 0)
+    return [empty("No points yet.", "Points come with verdicts of at least three seats: ", h("a", { href: "#/tasks" }, "ask something"), "."), digest];
+  const most = Math.max(1, ...rows.map((one) => one.points));
+  const columns = [
+    ["#", "num"],
+    ["Worker"],
+    ["Points"],
+    ["Reputation", "", "lower bound of its agreement rate, after faults"],
+    ["Submitters", "num", "how many different submitters it agreed for"],
+    ["Dissented", "num wide", "opened another answer than the verdict"],
+    ["Excused", "num wide", "dissented where those who agreed were nearly undecided"],
+    ["Absent", "num wide", "sealed, seated, and never opened"],
+    ["Faults", "num wide", "own tasks it made void by signing two juries"],
+  ];
+  const found = rows.map((one, at) =>
+    h(
+      "tr",
+      { key: one.peer_id, class: one.peer_id === status.peer_id ? "mine" : "" },
+      num(at + 1),
+      h("th", { scope: "row" }, who(one), one.peer_id === status.peer_id && h("small", {}, " this node")),
+      h("td", {}, bar(one.points / most, count(one.points), { tone: "good" })),
+      h("td", {}, reputation(one.reputation)),
+      num(one.submitters),
+      num(one.dissented, "wide"),
+      num(one.excused, "wide"),
+      num(one.absent, "wide"),
+      num(one.faults, one.faults ? "wide tone bad" : "wide"),
+    ),
+  );
+  return [table("Leaderboard", columns, found), digest];
+}

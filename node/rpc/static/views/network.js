@@ -1,0 +1,170 @@
+// The network as this node sees it: who is linked, who is in step, what happens now.
+
+import { live } from "../live.js";
+import { listen } from "../bus.js";
+import { get } from "../api.js";
+import { h, show } from "../dom.js";
+import { count, counted, span } from "../format.js";
+import { badge, empty, fact, facts, id, name, num, say, section, table, to, when, who } from "../parts.js";
+import { picture } from "./picture.js";
+
+const PEERS_MAX = 400;
+const TOLD_MAX = 40; // lines of what happens
+
+export function mount(root, { signal, setTitle }) {
+  setTitle("Network");
+  const top = h("div", {});
+  const drawn = h("div", {});
+  const told = h("ol", { class: "feed", "aria-live": "off", "aria-label": "What happens now" });
+  const list = h("div", {});
+  root.append(
+    h("h1", {}, "Network"),
+    top,
+    h(
+      "div",
+      { class: "two" },
+      section("Peers", { hint: "Lines are connections of this node; dashes lead to those it only hears of." }, drawn),
+      section("Now", { hint: "What happens in the market, as this node learns of it." }, told),
+    ),
+    list,
+  );
+  feed(told, signal);
+
+  live(
+    top,
+    {
+      load: () => get("/status", signal),
+      render: overview,
+      types: ["verdict", "task", "peer", "node", "scores"],
+      every: 5_000,
+    },
+    signal,
+  );
+  const peers = live(
+    list,
+    {
+      load: async () => {
+        const [status, found] = await Promise.all([get("/status", signal), get(`/peers?limit=${PEERS_MAX}`, signal)]);
+        return { status, peers: found };
+      },
+      render: ({ status, peers: found }) => {
+        show(drawn, picture(status, found));
+        return peerTable(found);
+      },
+      types: ["peer", "scores"],
+      every: 5_000,
+    },
+    signal,
+  );
+  return peers;
+}
+
+function overview(status) {
+  const tasks = status.tasks;
+  const under = (tasks.open ?? 0) + (tasks.seated ?? 0);
+  const level = status.sync.level_s_ago;
+  return [
+    status.ready ? null : h("p", { class: "note warn" }, `This node does not take part in full yet: ${status.waiting}`),
+    status.read_only && h("p", { class: "note bad" }, `Nothing can be written: ${status.read_only}`),
+    facts(
+      fact("Peers", count(status.peers), "connected"),
+      fact("Tasks final", count(tasks.final ?? 0), under ? `${count(under)} under way` : "none under way"),
+      fact("Records", count(status.records), "in the log"),
+      fact(
+        "Sync",
+        status.sync.state === "moving"
+          ? `${count(status.sync.moved)} of ${count(status.sync.expected)}`
+          : level === null
+            ? "–"
+            : level < 2
+              ? "level now"
+              : `level ${span(level)} ago`,
+        status.sync.state === "moving" ? "records are moving" : level === null ? "not compared with a peer yet" : "with a peer",
+      ),
+      fact("State", id(status.state_digest, "state digest"), "equal on every node with this log"),
+    ),
+  ];
+}
+
+function peerTable(peers) {
+  if (peers.length === 0)
+    return section("All peers", {}, empty("Nobody is here yet.", "Start a node elsewhere with ", h("code", {}, "aimarket-node --bootstrap ADDRESS"), "; ", h("code", {}, "aimarket invite"), " prints a link that holds the address."));
+  const rows = peers.map((one) =>
+    h(
+      "tr",
+      { key: one.peer_id },
+      h("th", { scope: "row" }, who(one)),
+      h("td", {}, linkWord(one)),
+      h("td", {}, stepWord(one)),
+      num(one.latency_ms === null || one.latency_ms === undefined ? "–" : span(one.latency_ms / 1000)),
+      num(one.load),
+      h("td", { class: "wide" }, one.capabilities.map((what) => what.split(" ")[0]).join(", ") || "–"),
+    ),
+  );
+  const columns = [
+    ["Peer"],
+    ["Link"],
+    ["Log", "", "whether the state it last told equals ours"],
+    ["Latency", "num"],
+    ["Runs waiting", "num"],
+    ["Can run", "wide"],
+  ];
+  return section("All peers", { aside: h("span", { class: "quiet" }, counted(peers.length, "peer")) }, table("All peers", columns, rows));
+}
+
+function linkWord(peer) {
+  if (!peer.connected) return h("span", { class: "quiet" }, "heard of");
+  const way = peer.outbound ? "dialled" : "came in";
+  return peer.in_mesh ? `${way}, in the mesh` : way;
+}
+
+export function stepWord(peer) {
+  if (!peer.state_digest) return h("span", { class: "quiet" }, "not told yet");
+  return peer.same_state
+    ? h("span", { class: "tone good" }, "in step")
+    : h("span", { class: "tone warn" }, "differs: behind or ahead");
+}
+
+/** Tell what happens, the newest first; the list has an end. */
+function feed(root, signal) {
+  show(root, h("li", { class: "quiet", key: "none" }, "Nothing has happened since this page was opened."));
+  const add = (event) => {
+    const words = inWords(event);
+    if (!words) return;
+    root.querySelector("li.quiet")?.remove();
+    root.prepend(h("li", { class: `of-${event.type}` }, when(Date.now()), h("span", {}, words)));
+    while (root.children.length > TOLD_MAX) root.lastChild.remove();
+    if (event.type === "peer") say(`${event.worker.worker_id} ${event.connected ? "joined" : "left"}`);
+  };
+  let waiting = [];
+  listen(
+    ["task", "jury", "verdict", "peer", "node", "cancel"],
+    (event) => {
+      if (waiting.push(event) > TOLD_MAX) waiting.shift();
+      if (waiting.length === 1) setTimeout(() => (waiting.splice(0).forEach(add)), 150);
+    },
+    signal,
+  );
+}
+
+function inWords(event) {
+  const task = event.task_id && h("a", { href: to("tasks", event.task_id) }, h("code", {}, event.task_id.slice(0, 8)));
+  switch (event.type) {
+    case "task":
+      return [who(event.submitter), event.attempt ? " tries again, as " : " asks ", task, ` (${event.task_type}, ${counted(event.seats, "seat")})`];
+    case "jury":
+      return ["A jury of ", count(event.jurors.length), " is signed for ", task];
+    case "verdict":
+      return event.state === "seated" ? null : [task, " is ", badge(event.state), event.answer !== null && [": ", name(event.answer)]];
+    case "cancel":
+      return [task, " is given up here"];
+    case "peer":
+      return [who(event.worker), event.connected ? " joined" : " left"];
+    case "node":
+      return event.ready ? "This node takes part in full" : ["This node waits: ", event.waiting || event.read_only];
+    case "gap":
+      return event.missed === null ? null : `${counted(event.missed, "event")} missed`;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,116 @@
+// The box that asks the market: a text, what kind of question, how many jurors.
+
+import { get, post } from "../api.js";
+import { h, show } from "../dom.js";
+import { counted, line } from "../format.js";
+import { say, to } from "../parts.js";
+
+const SEATS = [1, 3, 5, 7];
+const HINTS = {
+  sentiment: "One or more sentences; the answer is positive or negative.",
+  echo: "Any text; the answer is the text. Good for trying things out.",
+  "text-classification": "A text; the answer is the model's label.",
+  "token-classification": "A text; the answer names the entities in it.",
+  "zero-shot-classification": "A JSON document with a text and the labels to choose from.",
+};
+const TEXT_BYTES_MAX = 16 * 1024;
+
+/** Make the box. It stays as it is while the page around it is renewed. */
+export function submitBox(signal) {
+  const text = h("textarea", {
+    id: "ask-text",
+    rows: 3,
+    placeholder: "I absolutely love how this works!",
+    "aria-describedby": "ask-hint",
+    onkeydown: (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    },
+    oninput: () => show(problem),
+  });
+  const type = h("select", { id: "ask-type", onchange: () => hint() });
+  const seats = h(
+    "select",
+    { id: "ask-seats", onchange: () => hint() },
+    SEATS.map((one) => h("option", { value: one, selected: one === 3 }, one === 1 ? "1 (nobody checks it)" : String(one))),
+  );
+  const button = h("button", { class: "primary", type: "submit" }, "Ask");
+  const problem = h("p", { class: "problem", role: "alert" });
+  const advice = h("p", { class: "hint", id: "ask-hint" });
+  const form = h(
+    "form",
+    { class: "ask", "aria-label": "Ask the market", onsubmit: send },
+    h("label", { for: "ask-text" }, "Ask the market"),
+    text,
+    h(
+      "div",
+      { class: "ask-row" },
+      h("label", {}, "Type ", type),
+      h("label", {}, "Seats ", seats),
+      button,
+    ),
+    advice,
+    problem,
+  );
+  let capable = {};
+
+  function hint() {
+    const others = capable[type.value] ?? 0;
+    const wanted = Number(seats.value);
+    const quorum = Math.floor(wanted / 2) + 1;
+    show(
+      advice,
+      HINTS[type.value] ?? "",
+      " ",
+      others >= wanted
+        ? `${counted(others, "other node")} can run it.`
+        : others >= quorum
+          ? `Only ${counted(others, "other node")} can run it: enough for a verdict (${quorum}), not for every seat.`
+          : `Only ${counted(others, "other node")} can run it; a verdict needs ${quorum}. It will wait for more.`,
+    );
+  }
+
+  async function renew() {
+    try {
+      const status = await get("/status", signal);
+      capable = status.capable;
+      const names = Object.keys(capable).sort();
+      if (names.join() !== [...type.options].map((one) => one.value).join()) {
+        const kept = type.value || (names.includes("sentiment") ? "sentiment" : names[0]);
+        type.replaceChildren(...names.map((one) => h("option", { value: one, selected: one === kept }, one)));
+      }
+      hint();
+    } catch (error) {
+      if (!signal.aborted && !(error.status >= 0)) throw error;
+    }
+  }
+
+  async function send(event) {
+    event.preventDefault();
+    const size = new TextEncoder().encode(text.value).length;
+    if (!text.value.trim()) return refuse("there is nothing to ask yet: write a text first");
+    if (size > TEXT_BYTES_MAX) return refuse(`the text has ${size} bytes, at most ${TEXT_BYTES_MAX} fit`);
+    button.disabled = true;
+    try {
+      const asked = { text: text.value, type: type.value, seats: Number(seats.value), request_id: crypto.randomUUID?.() };
+      const { task_id: taskId } = await post("/tasks", asked);
+      text.value = "";
+      say("Asked");
+      location.hash = to("tasks", taskId);
+    } catch (error) {
+      if (!(error.status >= 0)) throw error;
+      refuse(line(error.message, 300));
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  function refuse(words) {
+    show(problem, words);
+    text.focus();
+  }
+
+  renew();
+  const beat = setInterval(() => document.hidden || renew(), 5_000);
+  signal.addEventListener("abort", () => clearInterval(beat), { once: true });
+  return form;
+}

@@ -1,0 +1,230 @@
+// The life of one task, as it happens: asked, sealed, seated, opened, judged; and why.
+
+import { live } from "../live.js";
+import { get, getBlob, path, post } from "../api.js";
+import { h, show } from "../dom.js";
+import { counted, line, short, span } from "../format.js";
+import { badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
+import { runners, seatTiles } from "./seats.js";
+import { why } from "./why.js";
+
+const AT_WORK_MS = 1_000; // while it is under way, waits count down
+
+export function mount(root, { parameter, signal, mayWrite, setTitle }) {
+  const problem = h("p", { class: "problem", role: "alert" });
+  const body = h("div", {});
+  root.append(body, problem);
+  const seen = { standBys: new Map(), state: "" };
+  const view = live(
+    body,
+    {
+      load: () => load(parameter, signal),
+      render: (found) => {
+        remember(seen, found);
+        body.dataset.chain = [found.task.task_id, ...found.task.attempts.map((one) => one.task_id)].join(" ");
+        setTitle(found.task.text === null ? short(found.task.task_id) : line(found.task.text, 40));
+        return page(found, seen, { mayWrite, problem, reload: () => view.reload() });
+      },
+      types: ["task", "commit", "jury", "reveal", "verdict", "cancel"],
+      wants: (event) => isOfChain(event, body),
+      every: 15_000,
+    },
+    signal,
+  );
+  const beat = setInterval(() => document.hidden || countDown(body), AT_WORK_MS);
+  signal.addEventListener("abort", () => clearInterval(beat), { once: true });
+}
+
+async function load(parameter, signal) {
+  const task = await get(path("tasks", parameter), signal);
+  const { task: reasons } = await get(path("explain", task.task_id), signal);
+  return { task, reasons, at: performance.now() };
+}
+
+/** Whether an event is about this task, another attempt at it, or one that begins now. */
+function isOfChain(event, body) {
+  const chain = body.dataset.chain;
+  return !chain || chain.includes(event.task_id) || (event.retry_of && chain.includes(event.retry_of));
+}
+
+/** Keep who was a stand-by while this page was open, and tell what changed to those who listen. */
+function remember(seen, { task, reasons }) {
+  for (const step of reasons.next) if (step.kind === "stand_by") for (const one of step.workers) seen.standBys.set(one.peer_id, one);
+  const said = task.state === "final" ? `final: ${line(task.answer ?? "", 60)}` : task.state;
+  if (seen.state && seen.state !== said) say(`The task is ${said}`);
+  seen.state = said;
+}
+
+function page(found, seen, doing) {
+  const { task, reasons } = found;
+  const isLast = task.attempts.at(-1)?.task_id === task.task_id;
+  return [
+    h(
+      "header",
+      { class: "task-head", key: "head" },
+      h("p", { class: "crumbs" }, h("a", { href: "#/tasks" }, "Tasks"), " / ", id(task.task_id, "task id")),
+      h("h1", { class: "unseen" }, `Task ${short(task.task_id)}`),
+      quote(task.text, "asked"),
+      h(
+        "p",
+        { class: "quiet" },
+        "asked by ",
+        who(task.submitter),
+        task.mine && " (this node)",
+        " ",
+        when(task.created_ms),
+        `, ${task.task_type}, ${counted(task.seats, "seat")}`,
+        task.attempt > 0 && `, try ${task.attempt + 1}`,
+      ),
+      outcome(task, reasons),
+    ),
+    stages(task, reasons),
+    section(
+      "Seats",
+      { key: "seats", hint: seatHint(task) },
+      seatTiles(task, reasons, seen.standBys),
+    ),
+    runners(task, reasons, seen.standBys),
+    next(reasons, found.at, isLast),
+    task.attempts.length > 1 && attempts(task),
+    why(reasons),
+    doings(task, doing),
+  ];
+}
+
+function outcome(task, reasons) {
+  if (task.state === "final")
+    return h(
+      "p",
+      { class: "verdict is-final", key: "verdict" },
+      badge("final"),
+      h("strong", { dir: "auto" }, name(reasons.answer ?? "")),
+      h("span", { class: "quiet" }, task.unreplicated ? "one worker alone answered: nobody checked it" : `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`),
+    );
+  return h("p", { class: "verdict", key: "verdict" }, badge(task.state), h("span", {}, line(task.waiting, 200) || reasons.because[0]));
+}
+
+/** The five steps of a life, each with the moment it was reached as far as records tell. */
+function stages(task, reasons) {
+  const moment = (kind) => {
+    const all = reasons.records.filter((one) => one.kind === kind && one.created_ms !== null).map((one) => one.created_ms);
+    return all.length ? all : null;
+  };
+  const seals = moment("commit");
+  const opens = moment("reveal");
+  const jury = moment("jury");
+  const opened = reasons.jurors.filter((one) => one.answer !== null).length;
+  const isSeated = reasons.jurors.length > 0;
+  const list = [
+    ["Asked", true, task.created_ms],
+    ["Sealed", task.committed.length > 0 || isSeated, seals && Math.min(...seals), `${task.committed.length}`],
+    ["Jury signed", isSeated, jury && Math.min(...jury), isSeated ? `${reasons.jurors.length}` : ""],
+    ["Opened", opened > 0, opens && Math.max(...opens), isSeated ? `${opened} of ${reasons.jurors.length}` : ""],
+    [task.state === "void" ? "Void" : task.state === "split" ? "Split" : "Verdict", ["final", "split", "void"].includes(task.state), null, ""],
+  ];
+  const from = task.created_ms;
+  return h(
+    "ol",
+    { class: "stages", key: "stages", "aria-label": "How far it is" },
+    list.map(([words, isDone, at, more], index) => {
+      const isNow = !isDone && (index === 0 || list[index - 1][1]);
+      return h(
+        "li",
+        { key: words, class: isDone ? "done" : isNow ? "now" : "", "aria-current": isNow ? "step" : null },
+        h("span", {}, words, more && h("small", {}, ` ${more}`)),
+        h("small", { class: "num" }, isDone && at !== null && index > 0 ? after(at - from) : "\u00a0"),
+      );
+    }),
+  );
+}
+
+const after = (ms) => (ms >= 0 ? `+${span(ms / 1000)}` : `${span(ms / 1000)} before`);
+
+function seatHint(task) {
+  if (task.jurors.length) return "Who was seated, what each opened, and what it earned.";
+  return `Answers are sealed first. Nobody, this node included, can read them before the jury is signed; ${task.quorum} of ${task.seats} must then agree.`;
+}
+
+/** What comes next, and when. */
+function next(reasons, at, isLast) {
+  if (reasons.next.length === 0) return null;
+  return section(
+    isLast ? "What happens next" : "What happened to it",
+    { key: "next" },
+    h(
+      "ul",
+      { class: "next" },
+      reasons.next.map((step, index) =>
+        h(
+          "li",
+          { key: `${index}${step.kind ?? ""}` },
+          step.in_s !== null && step.in_s > 0 && h("span", { class: "num due", "data-due": at + 1000 * step.in_s }, `in ${span(step.in_s)}`),
+          h("span", { dir: "auto" }, line(step.text, 400)),
+        ),
+      ),
+    ),
+  );
+}
+
+function countDown(root) {
+  const now = performance.now();
+  for (const one of root.querySelectorAll("[data-due]")) {
+    const left = (Number(one.dataset.due) - now) / 1000;
+    one.textContent = left > 0 ? `in ${span(Math.ceil(left))}` : "any moment";
+  }
+}
+
+function attempts(task) {
+  return section(
+    "Attempts",
+    { key: "attempts", hint: "A task that comes to nothing is asked again, of more or of others." },
+    h(
+      "ol",
+      { class: "chain" },
+      task.attempts.map((one) =>
+        h(
+          "li",
+          { key: one.task_id, "aria-current": one.task_id === task.task_id ? "true" : null },
+          h("a", { href: to("tasks", one.task_id) }, `try ${one.attempt + 1}`, h("code", {}, short(one.task_id))),
+          badge(one.state),
+          h("small", {}, counted(one.seats, "seat")),
+        ),
+      ),
+    ),
+  );
+}
+
+function doings(task, { mayWrite, problem, reload }) {
+  const attempt = async (work) => {
+    show(problem);
+    try {
+      await work();
+    } catch (error) {
+      if (!(error.status >= 0)) throw error;
+      show(problem, failure(error));
+    }
+  };
+  const certificate = async () => save(await getBlob(path("tasks", task.task_id, "certificate")), `aimarket-${short(task.task_id)}.json`);
+  const cancel = async () => {
+    await post(path("tasks", task.task_id, "cancel"), {});
+    reload();
+  };
+  return section(
+    "Proof",
+    { key: "proof", hint: "The signed records this rests on, in one file. Anyone can check it, without this node." },
+    h(
+      "div",
+      { class: "doings" },
+      h("button", { type: "button", class: "primary", onclick: () => attempt(certificate) }, "Download the certificate"),
+      h("span", { class: "quiet" }, "then ", h("code", {}, `aimarket verify aimarket-${short(task.task_id)}.json`), mayWrite ? [" or drop it ", h("a", { href: "#/verify" }, "here")] : ""),
+      mayWrite && task.mine && !task.settled && !task.cancelled && h("button", { type: "button", onclick: () => attempt(cancel) }, "Give it up"),
+    ),
+  );
+}
+
+function save(blob, filename) {
+  const address = URL.createObjectURL(blob);
+  const link = h("a", { href: address, download: filename });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

@@ -1,0 +1,81 @@
+// Checks a certificate that somebody gave us: drop the file, see what it proves and what not.
+
+import { post } from "../api.js";
+import { h, show } from "../dom.js";
+import { bytes, counted, line } from "../format.js";
+import { badge, failure, fact, facts, id, name, quote, say, section, sentences } from "../parts.js";
+
+const BYTES_MAX = 32 * 1024 * 1024;
+
+export function mount(root, { signal, mayWrite, setTitle }) {
+  setTitle("Verify");
+  const result = h("div", { "aria-live": "polite" });
+  root.append(
+    h("h1", {}, "Verify a certificate"),
+    h("p", { class: "lead" }, "A certificate holds the signed records of one task. What it claims is worked out again from them, so it does not matter who gave it to you."),
+  );
+  if (!mayWrite) {
+    root.append(h("p", { class: "note" }, "This screen only shows. Check a certificate with ", h("code", {}, "aimarket verify FILE"), "; it needs no node."));
+    return;
+  }
+  const input = h("input", { type: "file", id: "file", accept: ".json,application/json", class: "unseen", onchange: () => input.files[0] && check(input.files[0]) });
+  const zone = h(
+    "div",
+    {
+      class: "drop",
+      ondragover: (event) => (event.preventDefault(), zone.classList.add("over")),
+      ondragleave: () => zone.classList.remove("over"),
+      ondrop: (event) => {
+        event.preventDefault();
+        zone.classList.remove("over");
+        const file = event.dataTransfer.files[0];
+        if (file) check(file);
+        else show(result, h("p", { class: "note bad", role: "alert" }, "That is no file: drop a certificate, as a task's page gives it."));
+      },
+    },
+    h("p", { class: "strong" }, "Drop a certificate here"),
+    h("p", {}, "or"),
+    h("label", { for: "file", class: "button" }, "Choose a file"),
+    input,
+  );
+  root.append(zone, result);
+  // A file dropped beside the zone would have the browser leave this page for it.
+  for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault(), { signal });
+
+  async function check(file) {
+    input.value = "";
+    if (file.size > BYTES_MAX) {
+      show(result, h("p", { class: "note bad", role: "alert" }, `${line(file.name, 60)} has ${bytes(file.size)}; a certificate has at most ${bytes(BYTES_MAX)}.`));
+      return;
+    }
+    show(result, h("p", { class: "quiet" }, `Checking ${line(file.name, 60)}, ${bytes(file.size)} …`));
+    try {
+      const proof = await post("/certificates/verify", await file.text(), signal);
+      show(result, told(proof, file));
+      say("The certificate is good");
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error.status >= 0)) throw error;
+      const words = error.code === "not_proven" ? "It does not prove what it claims" : "It could not be checked";
+      show(result, h("div", { class: "note bad", role: "alert" }, h("strong", {}, words), h("p", {}, line(error.message, 300))), error.status >= 500 || error.status === 0 ? failure(error) : null);
+    }
+  }
+}
+
+function told(proof, file) {
+  const answer = proof.answer === null ? null : typeof proof.answer === "string" ? proof.answer : proof.answer.hex;
+  return h(
+    "article",
+    { class: "proof", key: proof.task_id + file.lastModified },
+    h("p", { class: "verdict is-final" }, badge(proof.state), answer !== null && h("strong", {}, name(answer)), h("span", { class: "quiet" }, `${line(file.name, 60)} is good`)),
+    quote(typeof proof.text === "string" ? proof.text : null, "asked"),
+    facts(
+      fact("Task", id(proof.task_id, "task id")),
+      fact("Seats", String(proof.seats), proof.single_seat ? "nobody checked it" : ""),
+      fact("Records", counted(proof.records, "record"), "each with a good signature"),
+      fact("Network", proof.is_public_network ? "public" : line(proof.network_name, 30) || "private", id(proof.network_id, "network id")),
+    ),
+    section("It proves", {}, sentences(proof.proves, "proves")),
+    section("It does not prove", {}, sentences(proof.does_not_prove, "proves-not")),
+  );
+}
