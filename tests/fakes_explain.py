@@ -16,7 +16,14 @@ from node.explain.views import (
     TaskWhyView,
     WaitedView,
 )
-from node.explain.worker_views import MarkedView, PairView, WorkerDetailView, WorkerWhyView
+from node.explain.worker_views import (
+    GrowthView,
+    MarkedView,
+    PairView,
+    PointsHistoryView,
+    WorkerDetailView,
+    WorkerWhyView,
+)
 from node.views import StandingView, WorkerView
 
 AN = WorkerView("an", "12D3KooWAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAnAn1")
@@ -141,6 +148,12 @@ class FakeExplainer:
         if who != "bo":
             raise RequestRefused(409, "ambiguous", f"{who}: could be worker bo or worker Bo")
         return a_detail()
+
+    async def points_history(self, *, tasks: int, limit: int) -> PointsHistoryView:
+        """Tell of three points of bo, and how much was asked for."""
+        self.asked.append(f"{limit} of {tasks}")
+        growth = GrowthView(BO, 3, (1_700_000_000_000, 1_700_000_000_500), (2, 3))
+        return PointsHistoryView(2, True, (growth,))
 
 
 EQUAL = DiffView(

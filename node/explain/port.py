@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from node.explain.views import ExplanationView
-from node.explain.worker_views import WorkerDetailView
+from node.explain.worker_views import PointsHistoryView, WorkerDetailView
 
 
 class Explainer(Protocol):
@@ -27,5 +27,14 @@ class Explainer(Protocol):
 
         Raises:
             RequestRefused: As `explain` does.
+        """
+        ...
+
+    async def points_history(self, *, tasks: int, limit: int) -> PointsHistoryView:
+        """Show how the points of the best workers grew.
+
+        Args:
+            tasks: How many of the newest tasks are looked at.
+            limit: Of how many workers.
         """
         ...

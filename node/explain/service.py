@@ -10,11 +10,12 @@ from consensus.log import find_record, find_task, state_digest
 from consensus.story import Story
 from node.errors import RequestRefused
 from node.explain.find import Found, Kind, find_one
+from node.explain.points import Growth, newest_judged
 from node.explain.record import record_why
 from node.explain.task import task_why
 from node.explain.views import ExplanationView, RecordWhyView, TaskWhyView
 from node.explain.worker import worker_detail, worker_why
-from node.explain.worker_views import WorkerDetailView, WorkerWhyView
+from node.explain.worker_views import PointsHistoryView, WorkerDetailView, WorkerWhyView
 from node.market import Doors
 from node.show import capability_text
 from protocol.ids import PublicKey, RecordId, TaskId
@@ -22,6 +23,7 @@ from protocol.record import decode_record
 
 LOOKED_PER_SLICE = 500  # records; measured: 6 ms of the loop
 LOOKED_MAX = 20_000  # 0.24 s in all; what is not found by then is told without its record
+JUDGED_PER_SLICE = 500  # tasks; measured: 2 ms of the loop, 6 ms for juries of 31
 
 
 class NodeExplainer:
@@ -36,6 +38,7 @@ class NodeExplainer:
         """
         self._doors = doors
         self._board = board
+        self._growing = trio.Lock()
 
     async def explain(self, what: str) -> ExplanationView:
         """Explain a task, a worker or a record."""
@@ -49,6 +52,20 @@ class NodeExplainer:
     def worker(self, who: str) -> WorkerDetailView:
         """Show one worker."""
         return self._detail(PublicKey(self._find(who, {Kind.WORKER}).name))
+
+    async def points_history(self, *, tasks: int, limit: int) -> PointsHistoryView:
+        """Show how the points of the best workers grew, for one asker at a time.
+
+        Scores and tasks are taken up at one moment, so that they fit each other.
+        """
+        log = self._doors.log
+        async with self._growing:
+            best, newest = self._board()[:limit], newest_judged(log, tasks=tasks)
+            growth = Growth(standing.key for standing in best)
+            for begin in range(0, len(newest.judged), JUDGED_PER_SLICE):
+                await trio.lowlevel.checkpoint()
+                growth.take(newest.judged[begin : begin + JUDGED_PER_SLICE])
+            return growth.told(log, best, newest)
 
     def _find(self, what: str, kinds: set[Kind]) -> Found:
         doors = self._doors

@@ -119,3 +119,36 @@ class WorkerWhyView:
     recent: tuple[MarkedView, ...]
     looked: int
     because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthView:
+    """How the points of one worker grew.
+
+    Attributes:
+        worker: Who.
+        points: How many it has now.
+        at_ms: When each task was submitted that gave it one, by the submitter's clock in Unix
+            milliseconds, ascending.
+        after: How many points it had after each; the first minus one is what was there before.
+    """
+
+    worker: WorkerView
+    points: int
+    at_ms: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointsHistoryView:
+    """How points grew over the newest tasks of the log.
+
+    Attributes:
+        looked: How many tasks were looked at.
+        more: Whether the log holds older ones.
+        workers: The best of the leaderboard, in its order.
+    """
+
+    looked: int
+    more: bool
+    workers: tuple[GrowthView, ...]

@@ -122,6 +122,15 @@ class Calls(ABC, Generic[Answer_co]):
         """Give the leaderboard a peer of the node computes."""
         return self._call(Call("GET", f"/leaderboard/of/{quoted(peer)}"))
 
+    def points_history(self, *, tasks: int = 500, limit: int = 8) -> Answer_co:
+        """Give how the points of the best workers grew over the newest tasks of the log.
+
+        Args:
+            tasks: How many of these, 1 to 2,000.
+            limit: Of how many workers, 1 to 32.
+        """
+        return self._call(Call("GET", f"/leaderboard/history?tasks={tasks}&limit={limit}"))
+
     def worker(self, name: str) -> Answer_co:
         """Give one worker: its row of the leaderboard, and how it is."""
         return self._call(Call("GET", f"/workers/{quoted(name)}"))

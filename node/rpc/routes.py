@@ -12,6 +12,7 @@ from node.rpc.batch import items_of, submit_all
 from node.rpc.guard import NDJSON, kind_of
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
+from node.rpc.routes_history import add_history_routes
 from node.rpc.routes_log import add_log_routes
 from node.rpc.routes_metrics import add_metrics_routes
 from node.rpc.routes_proof import add_proof_routes
@@ -55,6 +56,7 @@ def build_router(
     _add_node_routes(router, services.market)
     add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
     add_explain_routes(router, services.explainer, services.differ)
+    add_history_routes(router, services.explainer)
     add_metrics_routes(router, services.meter)
     add_log_routes(router, services.archive)
     add_proof_routes(router, services.prover)

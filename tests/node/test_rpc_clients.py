@@ -117,6 +117,7 @@ async def test_clients__ask_every_route(make: Make) -> None:
         assert (await client.ask("leaderboard_of", "bob"))["same_as_ours"]
         assert (await client.ask("peers"))[0]["peer_id"] == BOB.peer_id
         assert (await client.ask("explain", "bo"))["kind"] == "worker"
+        assert (await client.ask("points_history", tasks=2))["workers"][0]["points"] == 3
         assert (await client.ask("worker", "bo"))["worker_id"] == "bo"
         assert (await client.ask("diff", "bo"))["verdict"] == "equal"
         assert (await client.ask("status"))["ready"]

@@ -11,6 +11,7 @@ from tests.fakes_market import FakeMarket, a_task, decided
 from tests.node.test_rpc_routes import ID, served
 
 STREAMS = {"/events": "text/event-stream", "/metrics": "text/plain", "/log": None}
+ALIKE = ("/health", "/ready", "/status", "/peers", "/leaderboard", "/leaderboard/history", "/tasks")
 EXAMPLES = {
     "/tasks/{task_id}": f"/tasks/{ID}",
     "/leaderboard/of/{peer}": "/leaderboard/of/bob",
@@ -58,9 +59,7 @@ async def test_openapi__says_what_every_route_answers_and_by_which_right() -> No
     assert set(batch) == {"application/json", "application/x-ndjson"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/health", "/ready", "/status", "/peers", "/leaderboard", "/tasks", *EXAMPLES]
-)
+@pytest.mark.parametrize("path", [*ALIKE, *EXAMPLES])
 async def test_openapi__has_the_fields_of_what_is_answered(path: str) -> None:
     market = FakeMarket()
     market.known[ID] = decided(a_task(ID))
