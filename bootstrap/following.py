@@ -17,8 +17,8 @@ NOTICES_MAX = 256  # in one run: an identity is made up in no time
 class Leads:
     """Those of the operator's leads that are no full address yet; what they lead to is configured.
 
-    Who answered first at a place without a peer id is pinned in the book: nobody else is accepted
-    there later, until the operator names the full address.
+    Who answered first at a place without a peer id, and is of our network, is pinned in the book:
+    nobody else is accepted there later, until the operator names the full address.
 
     Args:
         leads: Everything the operator named.
@@ -42,11 +42,13 @@ class Leads:
         self._date_ms = date_ms
         self._notice = notice
         self._open: dict[str, Lead] = {}
+        self._named: set[str] = set()  # configured by other leads than lists
+        self._listed: dict[str, frozenset[str]] = {}  # by list, what it last named
         self._noticed: set[str] = set()
         named = list(leads)
         for lead in named:
             if isinstance(lead, PeerAddress):
-                book.configure(lead.text)
+                self._configure(lead.text)
                 where = lead.text.removesuffix(f"/p2p/{lead.peer_id}")
                 if book.pinned(where) not in (None, lead.peer_id):
                     book.pin(where, lead.peer_id, date_ms())
@@ -57,7 +59,7 @@ class Leads:
                 if pinned is None:
                     self._open[lead.text] = lead
                 elif lead.address_of(pinned) not in full:
-                    book.configure(lead.address_of(pinned))
+                    self._configure(lead.address_of(pinned))
             elif isinstance(lead, AddressList):
                 self._open[lead.text] = lead
 
@@ -68,23 +70,50 @@ class Leads:
     async def follow(self, lead: Lead) -> PeerId | None:
         """Find out what a lead stands for; return who is connected by it, if anybody.
 
+        What a list named before and names no more is configured no more. Whoever answers at a place
+        is nobody yet: see `proven`.
+
         Raises:
             MarketError: Nobody answers there, or the list names no address.
         """
         if isinstance(lead, AddressList):
-            for text in await follow_list(lead, self._dialer.texts):
-                self._book.configure(text)
+            self._replace(lead, frozenset(await follow_list(lead, self._dialer.texts)))
             return None
         assert isinstance(lead, OpenPlace)
-        peer_id = await self._dialer.meet(lead.text)
+        return await self._dialer.meet(lead.text)
+
+    def open_at(self, address: str) -> OpenPlace | None:
+        """Return the lead without a peer id that leads to a full address and is not pinned yet."""
+        lead = self._open.get(address.rpartition("/p2p/")[0])
+        return lead if isinstance(lead, OpenPlace) else None
+
+    def proven(self, address: str) -> bool:
+        """Pin who is at a full address if a lead waits for that; return whether so."""
+        lead = self.open_at(address)
+        if lead is None:
+            return False
+        peer_id = PeerId(address.rpartition("/p2p/")[2])
         self._book.pin(lead.text, peer_id, self._date_ms())
-        self._book.configure(lead.address_of(peer_id))
-        self._open.pop(lead.text, None)
+        self._configure(lead.address_of(peer_id))
+        del self._open[lead.text]
         self._notice(
             f"{lead.text} is {peer_id}: trusted as the first to answer there; "
             "from now on nobody else is accepted at that address"
         )
-        return peer_id
+        return True
+
+    def _configure(self, address: str) -> None:
+        self._named.add(address)
+        self._book.configure(address)
+
+    def _replace(self, lead: AddressList, listed: frozenset[str]) -> None:
+        """Have what a list names now configured in place of what it named before."""
+        before = self._listed.get(lead.text, frozenset())
+        self._listed[lead.text] = listed
+        for text in before.difference(self._named, *self._listed.values()):
+            self._book.release(text)
+        for text in listed:
+            self._book.configure(text)
 
     def somebody_else(self, place: Place, found: str) -> str:
         """Say once that another identity answers at a configured place; return the short of it."""

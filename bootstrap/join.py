@@ -8,7 +8,6 @@ import trio
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
-from bootstrap.book_file import encode_book
 from bootstrap.dial_policy import choose, next_due_ms, settle
 from bootstrap.dialing import Connected, Dialer, SomebodyElse
 from bootstrap.following import Leads
@@ -19,6 +18,7 @@ from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
 from bootstrap.reachable import is_within_reach
+from bootstrap.saving import Saving
 from protocol.errors import MarketError
 from protocol.ids import PeerId
 
@@ -26,10 +26,7 @@ logger = logging.getLogger(__name__)
 
 DIALS_MAX = 4  # at once; a dead address must not hold up a live one
 LOOK_MS = 1_000  # between two looks at who is connected
-SAVE_MS = 10_000  # between two writes of the book
-SAVE_FIRST_MS = 1_000  # to the first one, then twice that: many a node is killed when it is young
 FEEL_MS = 120_000  # between two dials made only to learn whether somebody is there
-LAST_SAVE_S = 2.0
 
 TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
 
@@ -43,7 +40,7 @@ class Joiner:
         dialer: Opens connections.
         book: What is known; changed in place.
         leads: What the operator named to join by.
-        save: Stores the bytes of the book; once in SAVE_MS at most, but for the first few times.
+        save: Stores the bytes of the book.
         clock_ms: A monotonic clock, for every wait: nobody is out of reach because a clock was set.
         date_ms: The Unix clock, for what the book remembers.
         dice: A number from 0 up to but not including 1.
@@ -70,7 +67,7 @@ class Joiner:
         self._dialer = dialer
         self._book = book
         self._leads = Leads(leads, book=book, dialer=dialer, date_ms=date_ms, notice=notice)
-        self._save = save
+        self._saving = Saving(book, save)
         self._clock_ms = clock_ms
         self._date_ms = date_ms
         self._dice = dice
@@ -83,19 +80,19 @@ class Joiner:
             book=book,
             attempts=self._attempts,
             notice_foreigner=self._notice_foreigner,
-            changed=self._note_change,
+            note_proven=self._note_proven,
+            changed=self._saving.note_change,
             clock_ms=clock_ms,
             date_ms=date_ms,
         )
         self._felt_ms = clock_ms()
         self._wake = trio.Event()
-        self._is_saved = True
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; start with `await nursery.start(joiner.run)`."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._save_forever)
+                nursery.start_soon(self._saving.run)
                 task_status.started()
                 while True:
                     peers = self._dialer.peers()
@@ -107,10 +104,7 @@ class Joiner:
                         await self._wake.wait()
                     self._wake = trio.Event()
         finally:
-            scope = trio.move_on_after(LAST_SAVE_S)
-            scope.shield = True
-            with scope:
-                await self._save_if_changed()
+            await self._saving.end()
 
     def look(self) -> None:
         """Look again at once; to be called when a peer left."""
@@ -147,8 +141,8 @@ class Joiner:
                     continue
                 if source is None and not self._book.knows(parsed.text):
                     source = self._group_of(teller)
-                is_news = self._book.heard(parsed.text, self._date_ms(), source or "")
-                self._is_saved = self._is_saved and not is_news
+                if self._book.heard(parsed.text, self._date_ms(), source or ""):
+                    self._saving.note_change()
 
     # Whom to dial.
 
@@ -163,7 +157,12 @@ class Joiner:
         return connected | {PeerId(key) for key in (*self._dialling, *self._attempts.weary())}
 
     def _groups(self, peers: Sequence[Connected]) -> list[str]:
-        outbound = [_group_at(peer.address) for peer in peers if peer.outbound]
+        """Return the group of everybody we dialled, but for those who proved to be of no use."""
+        outbound = [
+            _group_at(peer.address)
+            for peer in peers
+            if peer.outbound and (peer.is_ours or self._meetings.is_in_doubt(peer.peer_id))
+        ]
         return [*outbound, *self._dialling.values()]
 
     def _dial_what_is_due(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
@@ -248,6 +247,7 @@ class Joiner:
                 is_due
                 and has_room
                 and not is_list_read
+                and not self._meetings.is_at(lead.text)
                 and not {lead.text} & (weary | self._dialling.keys())
             ):
                 self._attempts.begin(lead.text)
@@ -262,7 +262,6 @@ class Joiner:
             self._attempts.failed(lead.text)
             self._progress.note_obstacle(str(error))
         else:
-            self._is_saved = False
             self._attempts.succeeded(lead.text)
             if peer_id is not None:
                 address = f"{lead.text}/p2p/{peer_id}"
@@ -277,15 +276,18 @@ class Joiner:
 
     def _notice_foreigner(self, address: str, what: str) -> bool:
         """Say what somebody at an address is, if the operator named it; return whether so."""
-        place = self._place_at(address)
-        if place is None or not place.is_configured:
+        place, lead = self._place_at(address), self._leads.open_at(address)
+        if lead is not None:
+            self._attempts.led_astray(lead.text, is_configured=True)
+        elif place is None or not place.is_configured:
             return False
         self._progress.note_obstacle(what)
         self._leads.notice_once(f"{what}; see --network and --bootstrap")
         return True
 
-    def _note_change(self) -> None:
-        self._is_saved = False
+    def _note_proven(self, address: str) -> None:
+        if self._leads.proven(address):
+            self._saving.note_change()
 
     def _neighbours(self) -> Iterator[str]:
         return (_host_at(peer.address) for peer in self._dialer.peers())
@@ -307,26 +309,6 @@ class Joiner:
             is_dialling=bool(self._dialling) or self._meetings.is_waiting(),
             now_ms=now_ms,
         )
-
-    async def _save_forever(self) -> None:
-        pause_ms = SAVE_FIRST_MS
-        while True:
-            await trio.sleep(pause_ms / 1000)
-            await self._save_if_changed()
-            pause_ms = min(2 * pause_ms, SAVE_MS)
-
-    async def _save_if_changed(self) -> None:
-        if self._is_saved:
-            return
-        self._is_saved = True
-        try:
-            await self._save(encode_book(self._book))
-        except trio.Cancelled:  # perhaps before anything was written; the last save is not
-            self._is_saved = False
-            raise
-        except (OSError, MarketError) as error:
-            self._is_saved = False
-            logger.warning("cannot save the peer book: %s", error)
 
 
 def _parse_quietly(text: str) -> PeerAddress | None:

@@ -16,6 +16,11 @@ from protocol.ids import PeerId
 logger = logging.getLogger(__name__)
 
 PROOF_MS = 5_000  # for a peer to follow our topics before it is asked what it is
+DOUBT_MS = 15_000  # for so long it counts as one of ours that was not asked yet, or not to the end
+# For a peer that says it is of our network to follow its topics. Twice as long as two copies of one
+# node need to find each other out: whoever met the other one first gossips with that one alone. And
+# short enough for its place: with DOUBT_MS, four times OUTBOUND_TARGET can be kept waiting.
+USELESS_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -24,12 +29,14 @@ class Met:
 
     Attributes:
         address: Where we dialled.
+        begun_ms: When.
         since_ms: When, or when it was last asked.
         is_proven: Whether its peer was seen to take part in our network.
         is_asked: Whether it is being asked what it is.
     """
 
     address: str
+    begun_ms: int
     since_ms: int
     is_proven: bool = False
     is_asked: bool = False
@@ -44,6 +51,7 @@ class Meetings:
         book: Told what worked.
         attempts: Told what did not.
         notice_foreigner: Told of an address and what is there; answers if the operator named it.
+        note_proven: Told of an address at which somebody of our network is.
         changed: Told when the book did.
         clock_ms: A monotonic clock.
         date_ms: The Unix clock.
@@ -57,6 +65,7 @@ class Meetings:
         book: PeerBook,
         attempts: Attempts,
         notice_foreigner: Callable[[str, str], bool],
+        note_proven: Callable[[str], None],
         changed: Callable[[], None],
         clock_ms: Callable[[], int],
         date_ms: Callable[[], int],
@@ -67,6 +76,7 @@ class Meetings:
         self._book = book
         self._attempts = attempts
         self._notice_foreigner = notice_foreigner
+        self._note_proven = note_proven
         self._changed = changed
         self._clock_ms = clock_ms
         self._date_ms = date_ms
@@ -74,11 +84,24 @@ class Meetings:
 
     def begin(self, peer_id: PeerId, address: str) -> None:
         """Note that we connected to a peer by an address."""
-        self._met[peer_id] = Met(address, self._clock_ms())
+        now_ms = self._clock_ms()
+        self._met[peer_id] = Met(address, now_ms, now_ms)
 
     def is_waiting(self) -> bool:
         """Return whether we do not know yet what somebody is."""
         return any(not met.is_proven for met in self._met.values())
+
+    def is_in_doubt(self, peer_id: PeerId) -> bool:
+        """Return whether we met a peer so recently that we cannot know yet what it is."""
+        met = self._met.get(peer_id)
+        return met is not None and not met.is_proven and self._age_ms(met) < DOUBT_MS
+
+    def is_at(self, where: str) -> bool:
+        """Return whether somebody whom we met is at a place, a multiaddr without a peer id."""
+        return any(met.address == f"{where}/p2p/{peer_id}" for peer_id, met in self._met.items())
+
+    def _age_ms(self, met: Met) -> int:
+        return self._clock_ms() - met.begun_ms
 
     def judge(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
         """See which of those we dialled take part in our network, and which do not."""
@@ -92,6 +115,7 @@ class Meetings:
             elif peer.is_ours and not met.is_proven:
                 met.is_proven = True
                 self._book.worked(met.address, self._date_ms())
+                self._note_proven(met.address)
                 self._changed()
                 if peer_id in self.feelers:
                     nursery.start_soon(self._let_go, peer_id)
@@ -119,7 +143,8 @@ class Meetings:
         except MarketError as error:
             logger.debug("%s", error)
             networks = []
-        if self._network in networks or met.is_proven:
+        is_ours = self._network in networks
+        if met.is_proven or (is_ours and self._age_ms(met) < USELESS_MS):
             met.is_asked, met.since_ms = False, self._clock_ms()
             return
         if self._met.get(peer_id) is met:
@@ -127,7 +152,8 @@ class Meetings:
         self._book.failed(met.address, self._date_ms())
         self._changed()
         what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
-        line = f"{met.address} answers, but is {what}; ours is {self._network}"
+        what = "takes no part in our network" if is_ours else f"is {what}; ours is {self._network}"
+        line = f"{met.address} answers, but {what}"
         logger.debug("%s", line)
         is_configured = self._notice_foreigner(met.address, line)
         self._attempts.led_astray(met.address, is_configured=is_configured)
@@ -136,5 +162,5 @@ class Meetings:
     async def _let_go(self, peer_id: PeerId) -> None:
         """Hang up on a feeler, unless it is needed by now."""
         self.feelers.discard(peer_id)
-        if sum(peer.outbound for peer in self._dialer.peers()) > OUTBOUND_TARGET:
+        if sum(peer.outbound and peer.is_ours for peer in self._dialer.peers()) > OUTBOUND_TARGET:
             await self._dialer.hang_up(peer_id)

@@ -84,6 +84,10 @@ class PeerBook:
         parsed = parse_address(address)
         self._configured.setdefault(parsed.text, replace(place_at(parsed), is_configured=True))
 
+    def release(self, address: str) -> None:
+        """Let a configured place be like any other: the operator names it no more."""
+        self._configured.pop(address, None)
+
     def heard(self, address: str, now_ms: int, source: str = "") -> bool:
         """Note that a peer says it can be dialled there; return whether that is news.
 

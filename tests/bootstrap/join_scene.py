@@ -33,6 +33,7 @@ class FakeDialer:
     links: dict[PeerId, Link] = field(default_factory=dict)
     dials: list[tuple[float, str]] = field(default_factory=list)
     networks: dict[PeerId, list[str]] = field(default_factory=dict)
+    idle: set[PeerId] = field(default_factory=set)  # who takes no part, whatever they say
     records: dict[str, list[str]] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     hung_up: list[PeerId] = field(default_factory=list)
@@ -59,7 +60,7 @@ class FakeDialer:
         raise MarketError(f"cannot reach {address}")
 
     def _link(self, peer_id: PeerId, place: str) -> PeerId:
-        is_ours = NETWORK in self.networks.get(peer_id, [NETWORK])
+        is_ours = peer_id not in self.idle and NETWORK in self.networks.get(peer_id, [NETWORK])
         self.links[peer_id] = Link(peer_id, place, is_ours=is_ours)
         return peer_id
 

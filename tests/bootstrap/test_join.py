@@ -6,9 +6,11 @@ import trio
 from trio.testing import MockClock
 
 from bootstrap.book_file import open_book
+from bootstrap.dial_policy import OUTBOUND_TARGET
 from bootstrap.peer_book import PeerBook
-from tests.bootstrap.join_scene import Scene, run_for
-from tests.bootstrap.peer_names import address, peer
+from protocol.ids import PeerId
+from tests.bootstrap.join_scene import Link, Scene, run_for
+from tests.bootstrap.peer_names import address, peer, public
 
 
 async def test_join__connects_to_what_is_configured_and_remembers_it(
@@ -72,6 +74,47 @@ async def test_join__backs_off_from_a_peer_that_hangs_up_at_once(
             scene.dialer.links.clear()
         assert len(scene.dialer.dials) <= 10
         nursery.cancel_scope.cancel()
+
+
+def peer_of(address: str) -> PeerId:
+    return PeerId(address.rpartition("/p2p/")[2])
+
+
+async def test_join__lets_go_of_those_who_only_say_that_they_are_of_our_network(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    strangers = [public(group, 1) for group in range(1, 9)]
+    scene.dialer.idle.update(map(peer_of, strangers))
+    for one in strangers:
+        scene.book.heard(one, 1)
+    scene.dialer.up.update(strangers)
+    joiner = scene.joiner()
+    await run_for(joiner, 10)
+    assert len(scene.dialer.links) == OUTBOUND_TARGET
+
+    scene.book.heard(honest := public(20, 1), 2)
+    scene.dialer.up.add(honest)
+    await run_for(joiner, 10)
+    assert peer_of(honest) in scene.dialer.links
+    await run_for(joiner, 120)
+
+    assert list(scene.dialer.links) == [peer_of(honest)]
+
+
+async def test_join__does_not_count_relays_and_others_who_take_no_part(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    for group in range(OUTBOUND_TARGET):
+        stranger, host = public(group, 1), f"/ip4/120.{group}.0.1/tcp/4001"
+        scene.dialer.links[peer_of(stranger)] = Link(peer_of(stranger), host, is_ours=False)
+    scene.book.heard(honest := public(20, 1), 2)
+    scene.dialer.up.add(honest)
+
+    await run_for(scene.joiner(), 10)
+
+    assert peer_of(honest) in scene.dialer.links
 
 
 async def test_learn__dials_what_it_is_told_and_only_of_the_teller(

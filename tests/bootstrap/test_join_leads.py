@@ -101,6 +101,41 @@ async def test_join__reads_a_list_of_addresses_again_until_one_works(
     assert len(scene.dialer.lookups) <= count + 1
 
 
+async def test_join__forgets_what_a_list_names_no_more_but_not_what_the_operator_names(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(named=["/dnsaddr/boot.example", "/dnsaddr/other.example", address(1)])
+    scene.dialer.records[f"{PREFIX}other.example"] = [f"dnsaddr={address(2)}"]
+    joiner = scene.joiner()
+    for named in ((1, 2, 3), (4, 5), (6,)):
+        listed = [f"dnsaddr={address(number)}" for number in named]
+        scene.dialer.records[f"{PREFIX}boot.example"] = listed
+        await run_for(joiner, 2 * DELAY_MS_MAX / 1000)
+
+        configured = {place.address for place in scene.book.places() if place.is_configured}
+        assert configured == {address(number) for number in (1, 2, *named)}
+
+
+async def test_join__pins_nobody_who_is_not_of_our_network(autojump_clock: MockClock) -> None:
+    scene = Scene(named=[PLACE])
+    scene.dialer.up.add(address(1))
+    scene.dialer.networks[peer(1)] = ["cd" * 16]
+    joiner = scene.joiner()
+
+    await run_for(joiner, 3_600)
+
+    assert scene.book.pinned(PLACE) is None
+    assert not any(place.is_configured for place in scene.book.places())
+    assert most_in_a_window([moment for moment, _ in scene.dialer.dials], 60) <= 2
+    (line,) = scene.notices
+    assert line.startswith(f"{address(1)} answers, but is of another network")
+
+    scene.dialer.up = {OTHER}
+    await run_for(joiner, 120)
+
+    assert scene.book.pinned(PLACE) == peer(2)
+
+
 async def test_join__says_why_a_list_of_addresses_leads_nowhere(autojump_clock: MockClock) -> None:
     scene = Scene(named=["/dnsaddr/boot.example"])
     scene.dialer.records[f"{PREFIX}boot.example"] = ["v=spf1"]
