@@ -53,7 +53,7 @@ def test_agreeing_code__has_no_floats_and_no_hash(path: Path) -> None:
     assert wrong == []
 
 
-def test_wheel__carries_the_model_and_every_package(tmp_path: Path) -> None:
+def test_wheel__carries_the_model_the_page_and_every_package(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
 
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -62,6 +62,9 @@ def test_wheel__carries_the_model_and_every_package(tmp_path: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     model = "node/inference/default_model"
     assert {f"{model}/model.safetensors", f"{model}/tokenizer.json"} <= held
+    page = {names(path) for path in (ROOT / "node/rpc/static").rglob("*") if path.is_file()}
+    assert "node/rpc/static/index.html" in page
+    assert page <= held
     assert {"protocol/record.py", "consensus/replay.py", "bootstrap/join.py"} <= held
     assert not any(name.startswith(("tests/", "bench/", "tools/", "examples/")) for name in held)
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Scope
 from node.errors import RequestRefused
 from node.rpc.describe import describe
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
+from node.rpc.page import WithPage
 from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
 from node.rpc.schemas import errors, first_problem
@@ -39,7 +40,7 @@ def create_app(
 
     Args:
         services: What the routes ask.
-        token: The secret every request but GET /health must carry.
+        token: The secret every request must carry but GET /health and those for the page.
         port: The real port, which `Host` and `Origin` must name.
         body_seconds: How long a request body may take.
         open_reads: Whether anybody on this machine may GET most things without the token.
@@ -64,7 +65,7 @@ def create_app(
     app.add_exception_handler(Exception, _on_bug)
     refused = services.meter.note_refusal
     return Guard(
-        app,
+        WithPage(app),
         token=token,
         port=port,
         body_seconds=body_seconds,

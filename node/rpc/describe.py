@@ -11,9 +11,9 @@ from node.views_events import EventView, GapEvent
 INTRODUCTION = """\
 The RPC of one node, for the user of the machine it runs on.
 
-Every request but `GET /health` carries `Authorization: Bearer` with the token of the node's
-`rpc.json`, and a `Host` that is this node's; so no web page can reach it. Every error has one
-shape, `code` for programs and `message` for people.
+Every request but `GET /health` and those for its page carries `Authorization: Bearer` with the
+token of the node's `rpc.json`, and a `Host` that is this node's; so no other web page can reach it.
+Every error has one shape, `code` for programs and `message` for people.
 """
 _UNUSED = ("HTTPValidationError", "ValidationError")  # what does not fit is answered 400, by us
 

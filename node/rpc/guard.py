@@ -22,6 +22,11 @@ LARGE_BODIES_MAX = 2  # at a time, so that all connections together do not fill 
 BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs milliseconds
 
 FREE_PATH = "/health"
+# The page of the dashboard is the same for everybody and knows nothing: it needs no token, for a
+# browser that opens it has none to send. What it then asks for does.
+PAGE_PATH = "/"
+PAGE_PREFIX = "/ui/"
+PAGE_METHODS = ("GET", "HEAD")
 REFUSED = "aimarket.refused"  # where in the scope errors find who counts them
 # What needs the token even where reads are open: the whole log at once, and what makes this node
 # ask a peer. A web page can have its visitor's browser GET these, though it never sees the answer.
@@ -153,7 +158,7 @@ class Guard:
             return error_response(403, "wrong_origin", "requests of other origins are refused")
         if any(site not in OWN_PAGES for site in _values(headers, b"sec-fetch-site")):
             return error_response(403, "wrong_origin", "requests of other web pages are refused")
-        if scope["path"] == FREE_PATH and scope["method"] == "GET":
+        if _is_free(scope["method"], scope["path"]):
             return None
         given = _values(headers, b"authorization")
         if not given and self._is_open(scope):
@@ -178,6 +183,18 @@ class Guard:
 
     def _is_token(self, given: list[bytes]) -> bool:
         return len(given) == 1 and hmac.compare_digest(given[0], self._bearer)
+
+
+def is_of_page(path: str) -> bool:
+    """Answer whether an address is one of the page, be there a file or not."""
+    return path == PAGE_PATH or path.startswith(PAGE_PREFIX)
+
+
+def _is_free(method: str, path: str) -> bool:
+    """Answer whether everybody on this machine may ask this, whatever is set."""
+    if is_of_page(path):
+        return method in PAGE_METHODS
+    return path == FREE_PATH and method == "GET"
 
 
 class _TooLarge(Exception):
@@ -240,7 +257,10 @@ def _with_fixed_headers(send: Send) -> Send:
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *fixed]}
+            own = list(message.get("headers", []))
+            said = {name for name, _ in own}  # the page may be kept, for one
+            lacking = [(name, value) for name, value in fixed if name not in said]
+            message = {**message, "headers": own + lacking}
         await send(message)
 
     return guarded

@@ -27,7 +27,9 @@ METHODS = ["GET", "POST", "PUT", "OPTIONS", "HEAD", "DELETE", "PATCH", "get"]
 OK_BEARER = f"Bearer {TOKEN}"
 BEARERS = [None, OK_BEARER, "Bearer wrong", f"bearer {TOKEN}", f"{OK_BEARER}a", ""]
 SITES = [None, "same-origin", "none", "cross-site", "same-site", "odd"]
+PAGE = ["/", "/ui/main.js"]
 PATHS = ["/tasks", "/tasks/batch", "/health", "/log", "/leaderboard/of/bob", "/diff/bob"]
+PATHS += [*PAGE, "/ui"]
 CLOSED = ["/log", "/leaderboard/of/bob", "/diff/bob"]
 
 
@@ -64,6 +66,8 @@ async def asked(guard: Guard, method: str, path: str, **named: str | None) -> Me
 
 
 def needs_token(method: str, path: str, *, open_reads: bool) -> bool:
+    if path in PAGE:
+        return method not in ("GET", "HEAD")
     if method != "GET":
         return True
     return path != "/health" and not (open_reads and path not in CLOSED)
@@ -86,7 +90,7 @@ async def test_guard__lets_through_what_the_matrix_says(method: str, open_reads:
             kinds = OK_KINDS.get(path, JSON_KINDS)
             is_let_in = bearer == OK_BEARER or (
                 not needs_token(method, path, open_reads=open_reads)
-                and (bearer is None or path == "/health")
+                and (bearer is None or path in ("/health", *PAGE))
             )
             right = (
                 host in OK_HOSTS
