@@ -44,6 +44,8 @@ class CircuitLimits:
         circuits_max: Circuits a relay carries at once.
         circuits_per_peer_max: The same with one peer at either end.
         circuits_per_ip_max: The same for those who ask from one address; identities are free.
+        circuits_per_group_max: The same to one peer for those who ask from one part of the
+            internet: half of its places, so that whoever has many addresses there leaves some.
         circuit_bytes_max: What one circuit may carry, both ways together.
         circuit_bytes_per_s: How fast it carries that, each way.
         total_bytes_per_s: How fast all circuits of a relay carry together; a guess at what leaves
@@ -61,6 +63,7 @@ class CircuitLimits:
     circuits_max: int = 32
     circuits_per_peer_max: int = 8
     circuits_per_ip_max: int = 12
+    circuits_per_group_max: int = 4
     circuit_bytes_max: int = 256 * 1024 * 1024
     circuit_bytes_per_s: int = 256 * 1024
     total_bytes_per_s: int = 2 * 1024 * 1024

@@ -20,6 +20,7 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Reservatio
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as PeerField
 from libp2p.relay.circuit_v2.protocol_buffer import StatusCode, to_proto_status
 
+from bootstrap.network_group import group_of
 from node.net.circuit import HOP, STOP, BadCircuit, CircuitLimits, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.identity import public_key_of
@@ -66,6 +67,7 @@ class CircuitRelay:
         self._places: dict[ID, _Place] = {}
         self._ends: Counter[ID] = Counter()
         self._askers: Counter[str] = Counter()  # by IP address
+        self._callers: Counter[tuple[str, ID]] = Counter()  # by part of the internet and target
         self._open = 0
         self._due_s = 0.0
 
@@ -150,6 +152,7 @@ class CircuitRelay:
             not self._has_room(source)
             or not self._has_room(target)
             or self._askers[ip] >= self._limits.circuits_per_ip_max
+            or self._callers[group_of(ip), target] >= self._limits.circuits_per_group_max
         ):
             await self._refuse(stream, StatusCode.RESOURCE_LIMIT_EXCEEDED)
         else:
@@ -163,18 +166,22 @@ class CircuitRelay:
         )
 
     @contextmanager
-    def _slot(self, ip: str, *ends: ID) -> Iterator[None]:
+    def _slot(self, ip: str, source: ID, target: ID) -> Iterator[None]:
+        caller = (group_of(ip), target)
         self._open += 1
-        self._ends.update(ends)
+        self._ends.update((source, target))
         self._askers[ip] += 1
+        self._callers[caller] += 1
         try:
             yield
         finally:
             self._open -= 1
-            self._ends.subtract(ends)
+            self._ends.subtract((source, target))
             self._ends = +self._ends
             self._askers[ip] -= 1
             self._askers = +self._askers
+            self._callers[caller] -= 1
+            self._callers = +self._callers
 
     async def _join(self, stream: INetStream, source: ID, target: ID) -> None:
         """Call the target, and carry until one end leaves or a limit is reached."""

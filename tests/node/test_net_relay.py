@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, PeerId
 
+from node.net import relay
 from node.net.circuit import HOP, CircuitLimits, hear, say
 from tests.node.circuit_hosts import (
     ANSWER_S,
@@ -111,6 +112,30 @@ async def test_connect__carries_so_many_circuits_for_one_address_whatever_its_na
         answers += [(await made.ask(carol, connect_to(bob))).status]
 
         assert answers == [OK, LIMIT, OK]
+
+
+async def test_connect__leaves_places_at_a_peer_to_those_who_ask_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with town(
+        "alice", "bob", "carol", "dave", limits=CircuitLimits(circuits_per_group_max=1)
+    ) as made:
+        alice, bob, carol, dave = made.stations
+        ips = ("120.1.0.1", "120.9.0.1", "120.1.200.7", "120.2.0.1")
+        by_id = {one.net.peer_id: ip for one, ip in zip(made.stations, ips, strict=True)}
+        monkeypatch.setattr(relay, "_ip_of", lambda stream: by_id[str(stream.muxed_conn.peer_id)])
+        await made.reserve(bob)
+        await made.reserve(dave)
+
+        async with stream_to(alice, made.relay, HOP) as first:
+            await say(first, connect_to(bob), within_s=ANSWER_S)
+            answers = [(await hear(first, HopMessage, within_s=ANSWER_S)).status]
+            for who, target in ((carol, bob), (dave, bob), (carol, dave)):
+                answers += [(await made.ask(who, connect_to(target))).status]
+        await until(lambda: made.service.sizes() == (2, 0))
+        answers += [(await made.ask(carol, connect_to(bob))).status]
+
+        assert answers == [OK, LIMIT, OK, OK, OK]
 
 
 @pytest.mark.parametrize("limits", [CircuitLimits(circuit_s=0.3), CircuitLimits(idle_s=0.3)])
