@@ -49,7 +49,7 @@ def write_rpc_file(path: Path, content: RpcFile) -> None:
     Raises:
         StartError: The path is a symlink or not a file, or the directory cannot be written.
     """
-    _write_private(path, json.dumps(asdict(content)).encode())
+    write_private(path, json.dumps(asdict(content)).encode())
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def left_token(path: Path | None, token: str) -> Iterator[None]:
         return
     if os.path.lexists(path) and not _holds_token(path):
         raise StartError(f"--rpc-token-file {path}: it holds something else, and is left alone")
-    _write_private(path, f"{token}\n".encode())
+    write_private(path, f"{token}\n".encode())
     try:
         yield
     finally:
@@ -80,7 +80,12 @@ def left_token(path: Path | None, token: str) -> Iterator[None]:
                 os.unlink(path)
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """Put a file in place at once, readable by its owner alone whatever the umask.
+
+    Raises:
+        StartError: The path is a symlink or not a file, or the directory cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         _refuse_what_is_not_a_file(path)
