@@ -36,6 +36,9 @@ export function ago(ms, nowMs = Date.now()) {
   return seconds > 0 ? `${span(seconds)} ago` : `in ${span(seconds)}`;
 }
 
+/** How long after something, by the clocks of two who may not agree. */
+export const after = (ms) => (ms >= 0 ? `+${span(ms / 1000)}` : `${span(ms / 1000)} before`);
+
 /** A moment to the second, in the reader's own time zone; null if it is no date. */
 export function exact(ms) {
   const date = new Date(ms);

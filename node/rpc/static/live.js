@@ -45,7 +45,7 @@ export function live(root, { load, render, types = [], wants = () => true, every
     } catch (error) {
       if (signal.aborted) return;
       if (!(error.status >= 0)) throw error;
-      if (error.status === 0 && root.dataset.shown) return; // the banner says so; the old is kept
+      if ([0, 401].includes(error.status) && root.dataset.shown) return; // the banner says so; the old is kept
       show(root, failure(error));
     } finally {
       isBusy = false;

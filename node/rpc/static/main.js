@@ -116,13 +116,19 @@ async function onState({ name: how, line: words }) {
   document.documentElement.dataset.link = how;
   if (how === "live") {
     warn("");
+    await session.remember();
     introduce(await get("/status"), await get("/network"));
   } else if (how === "lost") warn(`Not connected: ${line(words, 160)}. Trying again; what is shown is as it was.`);
   else askAgain();
 }
 
-/** The node has another secret now. */
-function askAgain() {
+/** The node has another secret now: it knows this page again, or the user must say who it is. */
+async function askAgain() {
+  try {
+    if (await session.renew()) return;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // no answer: the banner says what to do
+  }
   warn(
     "This node was started anew and has another secret. ",
     h("strong", {}, "Run "),

@@ -101,6 +101,10 @@ export function say(words) {
   document.getElementById("said").textContent = words;
 }
 
+/** An answer on one line; of a long digest the first digits. */
+export const answer = (text) =>
+  /^[0-9a-f]{32,}$/.test(text) ? h("code", { title: text }, `${text.slice(0, 12)}…`) : name(text);
+
 /** A share as a bar with its number. */
 export const bar = (share, text, { title, tone = "" } = {}) =>
   h(
@@ -156,4 +160,10 @@ export const quote = (text, extra = "") =>
     : h("blockquote", { class: `said ${extra}`, dir: "auto" }, visible(text));
 
 /** Sentences, one below the other. */
-export const sentences = (all, kind = "because") => h("ul", { class: kind }, all.map((one) => h("li", { dir: "auto" }, visible(one))));
+export const sentences = (all, kind = "because") => h("ul", { class: kind }, all.map((one) => h("li", { dir: "auto" }, quoted(one))));
+
+/** A sentence of the node, with what it quotes set apart. */
+export const quoted = (text) =>
+  visible(text)
+    .split("`")
+    .map((piece, at, all) => (at % 2 && at < all.length - 1 ? h("code", {}, piece) : at % 2 ? `\`${piece}` : piece));

@@ -6,6 +6,8 @@
 const KEPT = "aimarket.token";
 const ASK_MS = 300;
 
+const KEPT_SESSION = "aimarket.session";
+
 const channel = new BroadcastChannel("aimarket.session");
 let token = null;
 const waiting = new Set();
@@ -38,6 +40,52 @@ export async function begin() {
     if (later !== null) use(later);
   });
 }
+
+/**
+ * Have the node give this page a secret of its own, by which a later run of it is known again.
+ * Without WebCrypto (a page that is neither local nor HTTPS) there is none, and no token either.
+ */
+export async function remember() {
+  if (token === null || !crypto.subtle || sessionStorage.getItem(KEPT_SESSION)) return;
+  const answer = await fetch("/session", {
+    method: "POST",
+    headers: { ...headers(), "Content-Type": "application/json" },
+    body: "{}",
+  });
+  if (answer.ok) sessionStorage.setItem(KEPT_SESSION, await answer.text());
+}
+
+/**
+ * Get the token of the node's next run; answers whether there is one. Our secret is not sent: what
+ * comes is encrypted with it, and a program that took the node's place cannot have made the proof.
+ */
+export async function renew() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT_SESSION) ?? "null");
+  if (!kept || !crypto.subtle) return false;
+  const nonce = crypto.getRandomValues(new Uint8Array(32));
+  const answer = await fetch("/session/renew", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ session_id: kept.session_id, expires_ms: kept.expires_ms, nonce: hexOf(nonce) }),
+  });
+  if (!answer.ok) {
+    sessionStorage.removeItem(KEPT_SESSION);
+    return false;
+  }
+  const found = await answer.json();
+  const key = await crypto.subtle.importKey("raw", bytesOf(kept.secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
+  const nonces = [...nonce, ...bytesOf(found.nonce)];
+  const sealed = bytesOf(found.token);
+  const told = (word, more) => new Uint8Array([...new TextEncoder().encode(word), ...nonces, ...more]);
+  const isOurs = await crypto.subtle.verify("HMAC", key, bytesOf(found.proof), told("aimarket/proof/1", sealed));
+  if (!isOurs) return false;
+  const pad = new Uint8Array(await crypto.subtle.sign("HMAC", key, told("aimarket/pad/1", [])));
+  use(hexOf(sealed.map((one, at) => one ^ pad[at])));
+  return true;
+}
+
+const hexOf = (all) => Array.from(all, (one) => one.toString(16).padStart(2, "0")).join("");
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (one) => parseInt(one, 16));
 
 /** Take a secret the user gave; the other tabs get it, too. */
 export function use(given) {

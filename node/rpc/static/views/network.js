@@ -5,11 +5,12 @@ import { listen } from "../bus.js";
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
 import { count, counted, span } from "../format.js";
-import { badge, empty, fact, facts, id, name, num, say, section, table, to, when, who } from "../parts.js";
+import { answer, badge, empty, fact, facts, id, num, say, section, table, to, when, who } from "../parts.js";
 import { picture } from "./picture.js";
 
 const PEERS_MAX = 400;
 const TOLD_MAX = 40; // lines of what happens
+const BEFORE_MAX = 8; // lines of what happened before
 
 export function mount(root, { signal, setTitle }) {
   setTitle("Network");
@@ -104,7 +105,7 @@ function peerTable(peers) {
   const columns = [
     ["Peer"],
     ["Link"],
-    ["Log", "", "whether the state it last told equals ours"],
+    ["Log", "", "whether the state it last told is one that this node had within the last minute"],
     ["Latency", "num"],
     ["Runs waiting", "num"],
     ["Can run", "wide"],
@@ -122,17 +123,21 @@ export function stepWord(peer) {
   if (!peer.state_digest) return h("span", { class: "quiet" }, "not told yet");
   return peer.same_state
     ? h("span", { class: "tone good" }, "in step")
-    : h("span", { class: "tone warn" }, "differs: behind or ahead");
+    : h("span", { class: "tone warn" }, "differs");
 }
 
 /** Tell what happens, the newest first; the list has an end. */
 function feed(root, signal) {
-  show(root, h("li", { class: "quiet", key: "none" }, "Nothing has happened since this page was opened."));
+  show(root, h("li", { class: "quiet", key: "none" }, "Nothing has happened yet."));
+  const put = (ms, ...words) => {
+    root.querySelector("li.quiet")?.remove();
+    root.prepend(h("li", {}, when(ms), h("span", {}, words)));
+  };
+  before(put, signal);
   const add = (event) => {
     const words = inWords(event);
     if (!words) return;
-    root.querySelector("li.quiet")?.remove();
-    root.prepend(h("li", { class: `of-${event.type}` }, when(Date.now()), h("span", {}, words)));
+    put(Date.now(), words);
     while (root.children.length > TOLD_MAX) root.lastChild.remove();
     if (event.type === "peer") say(`${event.worker.worker_id} ${event.connected ? "joined" : "left"}`);
   };
@@ -147,6 +152,17 @@ function feed(root, signal) {
   );
 }
 
+/** Begin with what happened last before this page was opened. */
+async function before(put, signal) {
+  try {
+    const { tasks } = await get(`/tasks?limit=${BEFORE_MAX}`, signal);
+    for (const one of tasks.reverse())
+      put(one.created_ms, inWords({ type: "task", ...one }), ": ", badge(one.state), one.answer !== null && [" ", answer(one.answer)]);
+  } catch (error) {
+    if (!signal.aborted && !(error.status >= 0)) throw error;
+  }
+}
+
 function inWords(event) {
   const task = event.task_id && h("a", { href: to("tasks", event.task_id) }, h("code", {}, event.task_id.slice(0, 8)));
   switch (event.type) {
@@ -155,7 +171,7 @@ function inWords(event) {
     case "jury":
       return ["A jury of ", count(event.jurors.length), " is signed for ", task];
     case "verdict":
-      return event.state === "seated" ? null : [task, " is ", badge(event.state), event.answer !== null && [": ", name(event.answer)]];
+      return event.state === "seated" ? null : [task, " is ", badge(event.state), event.answer !== null && [": ", answer(event.answer)]];
     case "cancel":
       return [task, " is given up here"];
     case "peer":

@@ -10,6 +10,7 @@ const SIZE = 480;
 const CENTRE = SIZE / 2;
 const INNER = 118;
 const OUTER = 196;
+const LONE = 168; // there is no outer ring
 const NAMED_MAX = 24; // more names would cover each other
 const ON_RING_MAX = 48;
 const RINGS_APART = 17;
@@ -19,7 +20,8 @@ export function picture(status, peers) {
   const linked = peers.filter((one) => one.connected);
   const heard = peers.filter((one) => !one.connected);
   const places = new Map();
-  place(places, linked, INNER, linked.length > ON_RING_MAX ? -1 : 0);
+  const inner = heard.length > 0 ? INNER : LONE;
+  place(places, linked, inner, linked.length > ON_RING_MAX ? -1 : 0);
   place(places, heard, OUTER, heard.length > ON_RING_MAX ? 1 : 0);
   const isNamed = peers.length <= NAMED_MAX;
   const inStep = peers.filter((one) => one.same_state).length;
@@ -28,7 +30,7 @@ export function picture(status, peers) {
     s(
       "svg",
       { class: "picture", viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": `Picture of the network: ${said}` },
-      s("circle", { class: "orbit", cx: CENTRE, cy: CENTRE, r: INNER, key: "inner" }),
+      s("circle", { class: "orbit", cx: CENTRE, cy: CENTRE, r: inner, key: "inner" }),
       heard.length > 0 && s("circle", { class: "orbit", cx: CENTRE, cy: CENTRE, r: OUTER, key: "outer" }),
       s("g", { key: "links", "aria-hidden": "true" }, peers.map((one) => linkOf(one, places))),
       s("g", { key: "peers" }, peers.map((one) => dot(one, places.get(one.peer_id), isNamed))),

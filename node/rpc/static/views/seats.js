@@ -1,8 +1,8 @@
 // The seats of a task as a row of envelopes: empty, sealed, opened.
 
 import { h, s } from "../dom.js";
-import { line, percent, visible } from "../format.js";
-import { id, section, who } from "../parts.js";
+import { percent } from "../format.js";
+import { answer as answerOf, id, section, who } from "../parts.js";
 
 const MARKS = { agreed: "agreed", dissented: "another answer", excused: "excused: a near tie", absent: "never opened" };
 
@@ -35,7 +35,7 @@ function jurorTile(juror, task, standBys) {
     who(worker),
     juror.error ? "refused the input" : (MARKS[juror.mark] ?? "opened"),
     stood,
-    h("p", { class: "answer", dir: "auto", title: visible(answer) }, line(answer, 80) || "(nothing)"),
+    h("p", { class: "answer", dir: "auto" }, answerOf(answer)),
     opened && !juror.error && h("small", { class: "num" }, `sure ${percent(opened.confidence)}`),
     juror.points > 0 && h("small", { class: "point" }, "+1 point"),
   );

@@ -3,8 +3,8 @@
 import { live } from "../live.js";
 import { get, getBlob, path, post } from "../api.js";
 import { h, show } from "../dom.js";
-import { counted, line, short, span } from "../format.js";
-import { badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
+import { after, counted, line, short, span } from "../format.js";
+import { answer, badge, failure, id, quote, say, section, to, when, who } from "../parts.js";
 import { runners, seatTiles } from "./seats.js";
 import { why } from "./why.js";
 
@@ -98,7 +98,7 @@ function outcome(task, reasons) {
       "p",
       { class: "verdict is-final", key: "verdict" },
       badge("final"),
-      h("strong", { dir: "auto" }, name(reasons.answer ?? "")),
+      h("strong", { dir: "auto" }, answer(reasons.answer ?? "")),
       h("span", { class: "quiet" }, task.unreplicated ? "one worker alone answered: nobody checked it" : `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`),
     );
   return h("p", { class: "verdict", key: "verdict" }, badge(task.state), h("span", {}, line(task.waiting, 200) || reasons.because[0]));
@@ -137,8 +137,6 @@ function stages(task, reasons) {
     }),
   );
 }
-
-const after = (ms) => (ms >= 0 ? `+${span(ms / 1000)}` : `${span(ms / 1000)} before`);
 
 function seatHint(task) {
   if (task.jurors.length) return "Who was seated, what each opened, and what it earned.";

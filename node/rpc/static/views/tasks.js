@@ -4,7 +4,7 @@ import { live } from "../live.js";
 import { get } from "../api.js";
 import { h } from "../dom.js";
 import { line } from "../format.js";
-import { badge, empty, name, num, section, table, to, when, who } from "../parts.js";
+import { answer, badge, empty, num, section, table, to, when, who } from "../parts.js";
 import { submitBox } from "./submit.js";
 
 const PAGE = 30;
@@ -70,7 +70,7 @@ function rows(page, asked) {
         task.attempt > 0 && h("small", {}, ` try ${task.attempt + 1}`),
       ),
       h("td", {}, task.cancelled && task.state === "open" ? badge("void", "given up by its submitter here") : badge(task.state)),
-      h("td", {}, task.answer === null ? h("span", { class: "quiet" }, "–") : name(task.answer)),
+      h("td", {}, task.answer === null ? h("span", { class: "quiet" }, "–") : answer(task.answer)),
       h("td", { class: "wide" }, line(task.task_type, 30)),
       num(task.seats, "wide"),
       h("td", { class: "wide" }, task.mine ? "this node" : who(task.submitter)),

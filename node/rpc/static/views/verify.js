@@ -3,7 +3,7 @@
 import { post } from "../api.js";
 import { h, show } from "../dom.js";
 import { bytes, counted, line } from "../format.js";
-import { badge, failure, fact, facts, id, name, quote, say, section, sentences } from "../parts.js";
+import { answer as answerOf, badge, failure, fact, facts, id, quote, say, section, sentences } from "../parts.js";
 
 const BYTES_MAX = 32 * 1024 * 1024;
 
@@ -67,7 +67,7 @@ function told(proof, file) {
   return h(
     "article",
     { class: "proof", key: proof.task_id + file.lastModified },
-    h("p", { class: "verdict is-final" }, badge(proof.state), answer !== null && h("strong", {}, name(answer)), h("span", { class: "quiet" }, `${line(file.name, 60)} is good`)),
+    h("p", { class: "verdict is-final" }, badge(proof.state), answer !== null && h("strong", {}, answerOf(answer)), h("span", { class: "quiet" }, `${line(file.name, 60)} is good`)),
     quote(typeof proof.text === "string" ? proof.text : null, "asked"),
     facts(
       fact("Task", id(proof.task_id, "task id")),

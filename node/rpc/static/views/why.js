@@ -1,8 +1,8 @@
 // Why a task is as it is: the rule, the count, the seats, and the records all of it rests on.
 
 import { h } from "../dom.js";
-import { count, counted, line, percent } from "../format.js";
-import { bar, num, section, sentences, table, to, when, who } from "../parts.js";
+import { after, count, counted, exact, line, percent } from "../format.js";
+import { answer, bar, num, quoted, section, sentences, table, to, when, who } from "../parts.js";
 import { commitment } from "./seats.js";
 
 export function why(reasons) {
@@ -27,7 +27,7 @@ export function why(reasons) {
             h("span", { class: "kind" }, one.kind),
             who(one.author),
             one.record_id ? h("a", { href: to("records", one.record_id), title: one.record_id }, h("code", {}, one.record_id.slice(0, 8))) : h("span", { class: "quiet" }, "not found among the newest"),
-            one.created_ms === null ? null : when(one.created_ms),
+            one.created_ms === null ? null : h("span", { class: "quiet num", title: exact(one.created_ms) }, one.kind === "task" ? when(one.created_ms) : after(one.created_ms - reasons.created_ms)),
           ),
         ),
       ),
@@ -42,7 +42,7 @@ function counts(reasons) {
     "dl",
     { class: "counts" },
     reasons.counts.map((one) => [
-      h("dt", { dir: "auto" }, h("bdi", {}, line(one.answer, 60) || "(nothing)"), one.error && h("small", {}, " refused")),
+      h("dt", { dir: "auto" }, answer(one.answer), one.error && h("small", {}, " refused")),
       h("dd", {}, bar(one.jurors / seats, `${one.jurors} of ${seats}`, { tone: one.jurors >= reasons.quorum && !one.error ? "good" : "" })),
     ]),
     h("dt", { class: "quiet" }, "quorum"),
@@ -56,11 +56,11 @@ function jurors(reasons) {
       "tr",
       { key: one.worker.peer_id },
       h("th", { scope: "row" }, who(one.worker)),
-      h("td", { dir: "auto" }, one.answer === null ? h("span", { class: "quiet" }, "–") : h("bdi", {}, line(one.answer, 40))),
+      h("td", { dir: "auto" }, one.answer === null ? h("span", { class: "quiet" }, "–") : answer(one.answer)),
       num(one.margin === null ? "–" : percent(one.margin), "wide"),
       h("td", {}, one.mark ?? h("span", { class: "quiet" }, "not counted")),
       num(one.points),
-      h("td", { class: "because-cell", dir: "auto" }, line(one.because, 300)),
+      h("td", { class: "because-cell", dir: "auto" }, quoted(line(one.because, 300))),
       h("td", { class: "wide" }, commitment(one)),
     ),
   );

@@ -4,7 +4,7 @@ import { live } from "../live.js";
 import { get, path } from "../api.js";
 import { h } from "../dom.js";
 import { count, counted, line, percent, span } from "../format.js";
-import { badge, bar, fact, facts, id, name, num, section, sentences, table, to, when, who } from "../parts.js";
+import { answer, badge, bar, fact, facts, id, name, num, section, sentences, table, to, when, who } from "../parts.js";
 import { sparkline } from "../charts.js";
 
 const MARKS = { agreed: "agreed", dissented: "dissented", excused: "excused", absent: "never opened" };
@@ -100,7 +100,7 @@ function recent(all, only) {
       { key: one.task_id },
       h("th", { scope: "row", class: "task-cell" }, h("a", { href: to("tasks", one.task_id), title: one.task_id }, h("bdi", {}, one.text ? line(one.text, 80) : one.task_id.slice(0, 8)))),
       h("td", {}, badge(one.state)),
-      h("td", {}, one.answer === null || one.answer === undefined ? h("span", { class: "quiet" }, "–") : name(one.answer)),
+      h("td", {}, one.answer === null || one.answer === undefined ? h("span", { class: "quiet" }, "–") : answer(one.answer)),
       h("td", {}, one.mark ? h("span", { class: `tone ${{ agreed: "good", dissented: "bad", absent: "warn" }[one.mark] ?? ""}` }, MARKS[one.mark]) : h("span", { class: "quiet" }, "not counted")),
       num(one.points ? "+1" : "0"),
       h("td", { class: "wide" }, who(one.submitter)),

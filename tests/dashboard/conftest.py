@@ -1,0 +1,25 @@
+"""A browser for all tests of a process, and a visitor for each."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.dashboard.browser import Visitor, open_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Lend a real Chromium."""
+    with open_browser() as found:
+        yield found
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """Lend somebody with a browser of their own; nothing may have gone wrong in it in the end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found = Visitor(context)
+    yield found
+    context.close()
+    assert found.problems == []
