@@ -43,6 +43,7 @@ from node.readiness import take_readiness
 from node.recovery import Recovery
 from node.rpc.offer import offer_rpc
 from node.rpc.token import FILE_NAME, remove_rpc_file
+from node.sampler import Sampler
 from node.services import Services
 from node.stopping import end_by_force
 from node.store.halted import advice, end_adoption, is_adopting, note_halt
@@ -210,8 +211,9 @@ class _Node:
             folder=config.directory,
             disk_limit_bytes=config.disk_limit_bytes,
             standings=self._market.standings,
-            condition=self._condition,
+            condition=self._market.condition,
         )
+        self._sampler = Sampler(doors, measured)
         self._services = Services(
             market=self._market,
             reporter=self._reporter,
@@ -220,6 +222,7 @@ class _Node:
             meter=self._meter,
             prover=NodeProver(doors),
             archive=NodeArchive(self._loop, store.log, network, node_id=config.node_id),
+            history=self._sampler,
         )
 
     async def run(self) -> None:
@@ -235,6 +238,7 @@ class _Node:
                 nursery.start_soon(learn_addresses, self._joiner, self._loop)
                 nursery.start_soon(self._watch_disk)
                 nursery.start_soon(self._meter.run)
+                nursery.start_soon(self._sampler.run)
                 await nursery.start(tell_addresses, self._net, self._loop, self._joiner.moved)
                 await nursery.start(self._joiner.run)
                 nursery.start_soon(look_around, self._config, self._net, self._joiner)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from node.core.sync import Outcome
-from node.metering import Histogram, Peak, Tally
+from node.metering import HighMark, Histogram, Peak, Tally
 from node.task_tally import TaskTally
 from protocol.errors import (
     BadSignature,
@@ -44,6 +44,7 @@ class Instruments:
         longest_step: The same, of late.
         lag: How much later than asked the event loop comes back.
         longest_lag: The same, of late.
+        lag_since: The same, since the sampler last took it.
         rejected: Gossip messages the gate rejected, by what is wrong with them.
         sessions: Comparisons of logs that we asked for, by how they ended.
         requests: Requests of the local user that were refused, by code.
@@ -66,6 +67,7 @@ class Instruments:
         self.longest_step = Peak()
         self.lag = Histogram(LOOP_SECONDS)
         self.longest_lag = Peak()
+        self.lag_since = HighMark()
         self.rejected = Tally([*REJECTIONS.values(), WRONG_TOPIC])
         self.sessions = Tally([outcome.value for outcome in Outcome])
         self.requests = Tally()
@@ -81,3 +83,4 @@ class Instruments:
         now_s = time.perf_counter()
         self.lag.note(max(0.0, now_s - due_s))
         self.longest_lag.note(now_s - due_s, now_s)
+        self.lag_since.note(now_s - due_s)

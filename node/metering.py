@@ -150,3 +150,21 @@ class Peak:
         if passed_s >= PEAK_SPAN_S:
             self._before = self._now if passed_s < 2 * PEAK_SPAN_S else 0.0
             self._now, self._began_s = 0.0, at_s
+
+
+class HighMark:
+    """The largest value since it was last taken; for one taker."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self) -> None:
+        self._value = 0.0
+
+    def note(self, value: float) -> None:
+        """Take in a value."""
+        self._value = max(self._value, value)
+
+    def take(self) -> float:
+        """Return the largest value, 0 if there was none above it, and begin anew."""
+        value, self._value = self._value, 0.0
+        return value

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
+from node.history import History
 from node.log_port import Archive
 from node.metering import Meter
 from node.news import Reporter
@@ -23,6 +24,7 @@ class Services:
         meter: Numbers for monitoring.
         prover: What others can check for themselves.
         archive: The log as a file.
+        history: What happened in the last hour.
     """
 
     market: Market
@@ -32,3 +34,4 @@ class Services:
     meter: Meter
     prover: Prover
     archive: Archive
+    history: History

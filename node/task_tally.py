@@ -4,7 +4,7 @@ The log holds how many are in each state, but not of which type. So its tasks ar
 at a time, and each change is followed on its way into the log.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +21,7 @@ UNCOUNTED = "uncounted"  # the type of those that are still to be counted
 COUNTED_TOGETHER_MAX = 256  # a guess: some 3 ms
 # Tasks whose beginning is remembered, ours and those of others apart; a guess, some 250 bytes each.
 BEGUN_MAX = 4_096
+WAITS_KEPT_MAX = 4_096  # of one interval of the sampler: 800 tasks a second; beyond, the newest
 FRESH_MS = 60_000  # what sync brings later than this may have been final long ago
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
 
@@ -36,7 +37,12 @@ class _Begun:
 
 
 class TaskTally:
-    """Follows the tasks of a log; told of every change before it is laid over the rows."""
+    """Follows the tasks of a log; told of every change before it is laid over the rows.
+
+    Attributes:
+        came: How many tasks came into the log since the start.
+        became_final: How many became final since the start.
+    """
 
     def __init__(self, me: PublicKey, types: Sequence[str]) -> None:
         """Begin with nothing counted.
@@ -53,6 +59,8 @@ class TaskTally:
             True: OrderedDict(),
             False: OrderedDict(),
         }
+        self.came = self.became_final = 0
+        self._fresh_waits: deque[float] = deque(maxlen=WAITS_KEPT_MAX)
         self._waited = {True: Histogram(SECONDS), False: Histogram(SECONDS)}
 
     @property
@@ -111,7 +119,14 @@ class TaskTally:
             for is_ours in (True, False)
         ]
 
+    def take_waits(self) -> list[float]:
+        """Return how many seconds tasks took that became final since this was last asked."""
+        waits = list(self._fresh_waits)
+        self._fresh_waits.clear()
+        return waits
+
     def _note_task(self, submitted: SubmittedTask, now: Now) -> None:
+        self.came += 1
         if self._was_passed(submitted.task_id):
             self._counts[State.OPEN, self._type_of(submitted)] += 1
         if abs(now.wall_ms - submitted.created_ms) > FRESH_MS:
@@ -135,6 +150,7 @@ class TaskTally:
             self._counts[before, name] -= 1
             self._counts[state, name] += 1
         if state is State.FINAL:
+            self.became_final += 1
             self._note_final(task_id, now)
 
     def _note_final(self, task_id: bytes, now: Now) -> None:
@@ -142,7 +158,9 @@ class TaskTally:
             begun = all_begun.pop(task_id, None)
             if begun is not None and not begun.is_final:
                 begun.is_final = True
-                self._waited[is_ours].note((now.ms - begun.at_ms) / 1_000)
+                waited_s = (now.ms - begun.at_ms) / 1_000
+                self._waited[is_ours].note(waited_s)
+                self._fresh_waits.append(waited_s)
 
     def _was_passed(self, task_id: bytes) -> bool:
         return self._cursor is None or task_id <= self._cursor

@@ -9,6 +9,7 @@ from node.errors import RequestRefused
 from node.explain.diff_views import Differ
 from node.explain.port import Explainer
 from node.feed import Feed
+from node.history import History
 from node.log_port import Archive
 from node.metering import Family, Histogram, Meter, Sample
 from node.news import Reporter
@@ -36,6 +37,7 @@ from tests.builders import NETWORK
 from tests.certificates import TASK_ID, a_certificate
 from tests.fakes import MemoryRows
 from tests.fakes_explain import FakeDiffer, FakeExplainer
+from tests.fakes_history import FakeHistory
 from tests.fakes_log import FakeArchive
 
 ALICE = WorkerView("alice", "12D3KooWAliceAliceAliceAliceAliceAliceAliceAlice1")
@@ -323,6 +325,7 @@ def services(
     meter: Meter | None = None,
     prover: Prover | None = None,
     archive: Archive | None = None,
+    history: History | None = None,
 ) -> Services:
     """Return all that the RPC serves, around one market."""
     return Services(
@@ -333,4 +336,5 @@ def services(
         meter=meter or FakeMeter(),
         prover=prover or FakeProver(),
         archive=archive or FakeArchive(),
+        history=history or FakeHistory(),
     )

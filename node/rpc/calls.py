@@ -106,6 +106,10 @@ class Calls(ABC, Generic[Answer_co]):
         """Give what proves a task and all its attempts to anybody."""
         return self._call(Call("GET", f"/tasks/{quoted(task_id)}/certificate"))
 
+    def verify_certificate(self, certificate: object) -> Answer_co:
+        """Give what a certificate proves; it is refused with 400 if that is nothing."""
+        return self._call(Call("POST", "/certificates/verify", certificate))
+
     def explain(self, what: str) -> Answer_co:
         """Give why a task, a worker's score or a record is as it is."""
         return self._call(Call("GET", f"/explain/{quoted(what)}"))
@@ -130,6 +134,14 @@ class Calls(ABC, Generic[Answer_co]):
             limit: Of how many workers, 1 to 32.
         """
         return self._call(Call("GET", f"/leaderboard/history?tasks={tasks}&limit={limit}"))
+
+    def history(self, *, after_ms: int = 0) -> Answer_co:
+        """Give what happened in the last hour, a sample every five seconds.
+
+        Args:
+            after_ms: Only samples after this moment, Unix milliseconds.
+        """
+        return self._call(Call("GET", f"/history?after={after_ms}"))
 
     def worker(self, name: str) -> Answer_co:
         """Give one worker: its row of the leaderboard, and how it is."""

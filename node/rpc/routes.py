@@ -56,7 +56,7 @@ def build_router(
     _add_node_routes(router, services.market)
     add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
     add_explain_routes(router, services.explainer, services.differ)
-    add_history_routes(router, services.explainer)
+    add_history_routes(router, services.explainer, services.history)
     add_metrics_routes(router, services.meter)
     add_log_routes(router, services.archive)
     add_proof_routes(router, services.prover)

@@ -22,6 +22,7 @@ from node.rpc.following import LINE_BYTES_MAX, Following
 from node.rpc.server import serve_rpc
 from node.rpc.token import RpcFile, write_rpc_file
 from node.rpc.trio_client import TrioClient
+from tests.certificates import TASK_ID
 from tests.fakes_market import BOB, FakeMarket, a_reporter, a_task, decided, services
 from tests.node.test_rpc_events import cancels
 
@@ -116,8 +117,11 @@ async def test_clients__ask_every_route(make: Make) -> None:
         assert (await client.ask("leaderboard"))[0]["points"] == 2
         assert (await client.ask("leaderboard_of", "bob"))["same_as_ours"]
         assert (await client.ask("peers"))[0]["peer_id"] == BOB.peer_id
+        proof = await client.ask("certificate", TASK_ID.hex())
+        assert (await client.ask("verify_certificate", proof))["state"] == "final"
         assert (await client.ask("explain", "bo"))["kind"] == "worker"
         assert (await client.ask("points_history", tasks=2))["workers"][0]["points"] == 3
+        assert (await client.ask("history", after_ms=1_000))["at_ms"] == [6_000]
         assert (await client.ask("worker", "bo"))["worker_id"] == "bo"
         assert (await client.ask("diff", "bo"))["verdict"] == "equal"
         assert (await client.ask("status"))["ready"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.history import NAMES
 from tests.fakes_explain import BO
 from tests.fakes_market import FakeMarket
 from tests.node.test_rpc_routes import served
@@ -42,3 +43,25 @@ async def test_points_history__is_no_leaderboard_of_a_peer() -> None:
 
     assert (peer.status_code, peer.json()["code"]) == (404, "unknown_peer")
     assert post.status_code == 405
+
+
+async def test_history__tells_the_samples_after_a_moment() -> None:
+    async with served(FakeMarket()) as client:
+        whole = (await client.get("/history")).json()
+        rest = (await client.get("/history?after=1000")).json()
+        none = (await client.get("/history?after=6000")).json()
+
+    assert (whole["at_ms"], whole["every_ms"], whole["now_ms"]) == ([1_000, 6_000], 5_000, 7_000)
+    assert whole["series"]["runs"] == [0.5, 0.5]
+    assert rest["at_ms"] == [6_000]
+    assert rest["series"] == {n: [None if n == "verdict_p50_s" else 0.5] for n in NAMES}
+    assert (none["at_ms"], none["series"]) == ([], {name: [] for name in NAMES})
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "", "1.5", str(2**53 + 1)])
+async def test_history__refuses_what_is_no_moment(after: str) -> None:
+    async with served(FakeMarket()) as client:
+        refused = await client.get(f"/history?after={after}")
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    assert "after" in refused.json()["message"]

@@ -11,7 +11,16 @@ from tests.fakes_market import FakeMarket, a_task, decided
 from tests.node.test_rpc_routes import ID, served
 
 STREAMS = {"/events": "text/event-stream", "/metrics": "text/plain", "/log": None}
-ALIKE = ("/health", "/ready", "/status", "/peers", "/leaderboard", "/leaderboard/history", "/tasks")
+ALIKE = (
+    "/health",
+    "/ready",
+    "/status",
+    "/peers",
+    "/leaderboard",
+    "/leaderboard/history",
+    "/history",
+    "/tasks",
+)
 EXAMPLES = {
     "/tasks/{task_id}": f"/tasks/{ID}",
     "/leaderboard/of/{peer}": "/leaderboard/of/bob",

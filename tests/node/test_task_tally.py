@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from consensus.incremental import fold
 from consensus.log import find_task, find_verdict, newest_tasks, task_counts
+from consensus.verdict import State
 from node.core.events import Now
 from node.metering import Spread
 from node.show import STATE_NAMES
@@ -62,6 +63,7 @@ def test_note__follows_whatever_happens_while_the_log_is_still_counted(
     for record in records[:3]:  # what was in the log before
         rows.apply(fold(rows, [record], NETWORK).changes)
 
+    before = Counter(task_counts(rows))
     for record in records[3:]:
         for _ in range(data.draw(st.integers(0, 2))):
             tally.count_some(rows, limit=1)
@@ -71,6 +73,11 @@ def test_note__follows_whatever_happens_while_the_log_is_still_counted(
         tally.count_some(rows, limit=1)
 
     assert counted(tally, rows) == recounted(rows)
+    assert tally.came == Counter(task_counts(rows)).total() - before.total()
+    assert tally.became_final >= task_counts(rows)[State.FINAL] - before[State.FINAL]
+    waits = tally.take_waits()
+    assert len(waits) == sum(one.buckets[-1][1] for one in tally.waited()) <= tally.became_final
+    assert tally.take_waits() == []
 
 
 def test_tasks__says_uncounted_of_what_it_has_not_come_to() -> None:
