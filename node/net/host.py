@@ -133,6 +133,7 @@ class NetHost:
             swarm=self._swarm,
             pubsub=self._pubsub,
             is_banned=self._is_banned,
+            is_reserved=self._nat.is_reserved,
             limits=limits,
             counters=self._counters,
         )

@@ -47,7 +47,7 @@ class NetLimits:
         probe_s: Between two probes of a connection.
         probe_timeout_s: For a probe to be answered.
         probe_failures_max: Probes in a row that make a peer dead.
-        stranger_s: How long a peer may hold an inbound place without following our topics.
+        stranger_s: How long a peer may hold a place without following our topics.
         close_s: For everything to end cleanly when we stop.
     """
 

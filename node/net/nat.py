@@ -65,6 +65,10 @@ class Nat:
         """Run until cancelled."""
         await self._reach.run()
 
+    def is_reserved(self, relay_id: ID) -> bool:
+        """Return whether we have a place at a relay."""
+        return self._reach.is_reserved(relay_id)
+
     def addresses(self) -> tuple[str, ...]:
         """Return the full multiaddrs at which we are dialled through relays."""
         return self._reach.addresses()

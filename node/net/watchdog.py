@@ -9,6 +9,8 @@ import trio
 from libp2p.abc import INetConn
 from libp2p.peer.id import ID
 
+from bootstrap.addresses import CIRCUIT
+from node.net.circuit import is_relayed
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
@@ -28,19 +30,19 @@ class Watchdog:
         swarm: Any,
         pubsub: GuardedPubsub,
         is_banned: Callable[[ID], bool],
+        is_reserved: Callable[[ID], bool],
         limits: NetLimits,
         counters: Counters,
     ) -> None:
         self._swarm = swarm
         self._pubsub = pubsub
         self._is_banned = is_banned
+        self._is_reserved = is_reserved
         self._limits = limits
         self._counters = counters
         self._failures: Counter[INetConn] = Counter()
         self._busy: set[object] = set()
-        self._met_s: dict[
-            INetConn, float
-        ] = {}  # inbound connections of peers we cannot gossip with
+        self._met_s: dict[INetConn, float] = {}  # of peers we cannot gossip with
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -91,10 +93,14 @@ class Watchdog:
             await abort(conn)
 
     async def _cut_strangers(self) -> None:
-        """Free the places of those who came in and never followed our topics."""
+        """Free the places of those who never followed our topics, but for relays that we use."""
         now_s = trio.current_time()
-        for conn in self._swarm.get_connections():
-            if is_dialled(conn) or self._pubsub.follows_all(conn.muxed_conn.peer_id):
+        connections = self._swarm.get_connections()
+        relays = {relay for conn in connections for relay in _relays_of(conn)}
+        for conn in connections:
+            peer_id = conn.muxed_conn.peer_id
+            is_used = is_dialled(conn) and (str(peer_id) in relays or self._is_reserved(peer_id))
+            if is_used or self._pubsub.follows_all(peer_id):
                 self._met_s.pop(conn, None)
             elif now_s - self._met_s.setdefault(conn, now_s) >= self._limits.stranger_s:
                 self._met_s[conn] = now_s
@@ -108,3 +114,11 @@ class Watchdog:
             await self._pubsub.ensure_peer_stream(peer_id, timeout=self._limits.probe_s)
         except Exception as error:  # it will be tried again at the next look
             logger.debug("no pubsub stream: %r", error, extra={"peer": str(peer_id)})
+
+
+def _relays_of(conn: INetConn) -> list[str]:
+    """Return the relay through which a connection goes, if there is one."""
+    if not is_relayed(conn.muxed_conn):
+        return []
+    ways = [str(address).partition(CIRCUIT)[0] for address in conn.get_transport_addresses()]
+    return [way.rpartition("/p2p/")[2] for way in ways]

@@ -9,17 +9,21 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import StopMessage
 
 from node.errors import DialFailed, PeerFailed
 from node.net.circuit import STOP, CircuitLimits, hear, say
+from node.net.counters import Counters
+from node.net.limits import NetLimits
 from node.net.observed import Sighting
+from node.net.relay import CircuitRelay
 from tests.node.circuit_hosts import (
     ANSWER_S,
     ECHO,
     call_from,
     circuit_addresses,
     connected,
+    hide,
     stream_to,
     town,
 )
-from tests.node.net_hosts import LOG, Station, meshed, running, until
+from tests.node.net_hosts import LOG, Station, holds, meshed, running, until
 
 
 async def test_dial__a_circuit_carries_requests_and_gossip() -> None:
@@ -112,6 +116,30 @@ async def test_dial__keeps_no_connection_to_a_relay_that_was_of_no_use() -> None
             await alice.net.dial(address)
 
         await until(lambda: not connected(alice, far))
+
+
+async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
+    relay, alice, bob = Station("relay"), Station("alice"), Station("bob")
+    relay.build(topics=("/other/log",))
+    for station in (alice, bob):
+        station.build(limits=NetLimits(probe_s=0.1, stranger_s=0.6))
+    anybody = CircuitRelay(
+        host=relay.net._host,
+        is_member=lambda peer_id: True,
+        limits=CircuitLimits(),
+        counters=Counters(),
+    )
+    anybody.install()
+    async with running(relay, alice, bob):
+        await bob.net.dial(relay.net.addresses()[0])
+        hide(bob)
+        await until(lambda: bool(circuit_addresses(bob)))
+        await alice.net.dial(circuit_addresses(bob)[0])
+
+        assert await holds(lambda: connected(alice, relay) and connected(bob, relay), for_s=1.2)
+        await alice.net.hang_up(bob.net.peer_id)
+        await until(lambda: not connected(alice, relay))
+        assert connected(bob, relay)
 
 
 async def test_dial__is_not_served_by_somebody_else_than_was_dialled() -> None:

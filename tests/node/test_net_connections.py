@@ -226,6 +226,21 @@ async def test_watchdog__frees_the_place_of_one_who_never_follows_our_topics() -
         assert ann.watched == [(bob.net.peer_id, True)]
 
 
+async def test_watchdog__frees_the_place_of_one_whom_we_dialled_in_vain() -> None:
+    ann = a_station("ann", probe_s=0.1, stranger_s=0.3)
+    bob = a_station("bob")
+    foreign = Station("foreign")
+    foreign.build(topics=("/other/log",))
+    async with running(ann, bob, foreign):
+        await connect(ann, bob)
+
+        await ann.net.dial(foreign.net.addresses()[0])
+        assert len(ann.net.peers()) == 2
+        await until(lambda: len(ann.net.peers()) == 1)
+
+        assert ann.net.stats()["connections_of_no_use"] == 1
+
+
 async def test_handshakes__that_stall_leave_room_for_others() -> None:
     ann = a_station("ann", handshake_s=0.5, half_open_per_ip_max=4)
     bob = a_station("bob")
