@@ -14,14 +14,17 @@ import trio
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node.certificate_file import FILE_BYTES_MAX as CERTIFICATE_BYTES_MAX
+
 BODY_BYTES_MAX = 64 * 1024  # a task's input is 16 KiB; JSON may escape it
 BATCH_BYTES_MAX = 4 * 1024 * 1024  # a thousand tasks of 4 KiB; a thousand of a line take a tenth
 DRAINED_BYTES_MAX = 1024 * 1024  # beyond: read and dropped, so that no reset swallows the refusal
 LOG_BYTES_MAX = 1024 * 1024  # of records; the client sends a quarter of it
-LARGE_BODIES_MAX = 2  # at a time, so that all connections together do not fill the memory
+LARGE_BODIES_MAX = 2  # of one address at a time, so that connections together fill no memory
 BODY_SECONDS = 10.0  # a whole body, from its first byte: loopback needs milliseconds
 
 FREE_PATH = "/health"
+RENEW_PATH = "/session/renew"  # answers what is of use only to a page that has a secret of its own
 # The page of the dashboard is the same for everybody and knows nothing: it needs no token, for a
 # browser that opens it has none to send. What it then asks for does.
 PAGE_PATH = "/"
@@ -42,10 +45,12 @@ class BodyRule:
     Attributes:
         bytes_max: How large they may be.
         kinds: The content types, in lower case and without parameters.
+        at_once: How many may be read and served at a time, where they are large.
     """
 
     bytes_max: int
     kinds: tuple[bytes, ...]
+    at_once: int = LARGE_BODIES_MAX
 
 
 JSON = b"application/json"
@@ -54,6 +59,7 @@ OCTETS = b"application/octet-stream"
 BODIES = {
     "/tasks/batch": BodyRule(BATCH_BYTES_MAX, (JSON, NDJSON)),
     "/log": BodyRule(LOG_BYTES_MAX, (OCTETS,)),
+    "/certificates/verify": BodyRule(CERTIFICATE_BYTES_MAX, (JSON,), at_once=1),
 }
 ANY_BODY = BodyRule(BODY_BYTES_MAX, (JSON,))
 
@@ -100,7 +106,7 @@ class Guard:
         self._body_seconds = body_seconds
         self._open_reads = open_reads
         self._takes_posts = takes_posts
-        self._large_bodies = trio.CapacityLimiter(LARGE_BODIES_MAX)
+        self._places = {path: trio.CapacityLimiter(rule.at_once) for path, rule in BODIES.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request; websockets are always refused."""
@@ -121,16 +127,18 @@ class Guard:
     async def _serve_large(
         self, rule: BodyRule, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        places = self._places[scope["path"]]
         try:
-            self._large_bodies.acquire_nowait()
+            places.acquire_nowait()
         except trio.WouldBlock:
-            message = f"{LARGE_BODIES_MAX} such requests are being served, the most; try again"
+            served = "such requests are" if places.total_tokens > 1 else "such request is"
+            message = f"{places.total_tokens} {served} being served, the most; try again"
             await error_response(429, "busy", message)(scope, receive, send)
             return
         try:
             await self._serve(rule, scope, receive, send)
         finally:
-            self._large_bodies.release()
+            places.release()
 
     async def _serve(self, rule: BodyRule, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -158,12 +166,7 @@ class Guard:
             return error_response(403, "wrong_origin", "requests of other origins are refused")
         if any(site not in OWN_PAGES for site in _values(headers, b"sec-fetch-site")):
             return error_response(403, "wrong_origin", "requests of other web pages are refused")
-        if _is_free(scope["method"], scope["path"]):
-            return None
-        given = _values(headers, b"authorization")
-        if not given and self._is_open(scope):
-            return None
-        if not self._is_token(given):
+        if not self._may_ask(scope, _values(headers, b"authorization")):
             return error_response(
                 401,
                 "unauthorized",
@@ -175,6 +178,12 @@ class Guard:
             kinds = b" or ".join(rule.kinds).decode()
             return error_response(415, "not_json", f"POST needs the header Content-Type: {kinds}")
         return None
+
+    def _may_ask(self, scope: Scope, given: list[bytes]) -> bool:
+        """Answer whether a request shows the token, or needs none."""
+        if _is_free(scope["method"], scope["path"]) or (not given and self._is_open(scope)):
+            return True
+        return self._is_token(given)
 
     def _is_open(self, scope: Scope) -> bool:
         """Answer whether anybody on this machine may ask this."""
@@ -194,7 +203,7 @@ def _is_free(method: str, path: str) -> bool:
     """Answer whether everybody on this machine may ask this, whatever is set."""
     if is_of_page(path):
         return method in PAGE_METHODS
-    return path == FREE_PATH and method == "GET"
+    return (method, path) in (("GET", FREE_PATH), ("POST", RENEW_PATH))
 
 
 class _TooLarge(Exception):

@@ -154,7 +154,7 @@ def _add_task_routes(router: APIRouter, market: Market, waits: Waits) -> None:
 def _add_node_routes(router: APIRouter, market: Market) -> None:
     @router.get("/health", response_model=HealthBody)
     async def health() -> JSONResponse:
-        """Say that this process serves; the one answer that needs no token."""
+        """Say that this process serves; it needs no token."""
         return JSONResponse({"ok": True})
 
     @router.get("/ready", response_model=ReadyBody)
