@@ -20,7 +20,9 @@ from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.page import WithPage
 from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
+from node.rpc.routes_session import add_session_routes
 from node.rpc.schemas import errors, first_problem
+from node.rpc.session import Sessions
 from node.services import Services
 from protocol.errors import MarketError
 
@@ -31,6 +33,7 @@ def create_app(
     services: Services,
     *,
     token: str,
+    page_key: bytes,
     port: int,
     body_seconds: float = BODY_SECONDS,
     open_reads: bool = False,
@@ -41,6 +44,7 @@ def create_app(
     Args:
         services: What the routes ask.
         token: The secret every request must carry but GET /health and those for the page.
+        page_key: By which pages that were open before a restart are known; see `session`.
         port: The real port, which `Host` and `Origin` must name.
         body_seconds: How long a request body may take.
         open_reads: Whether anybody on this machine may GET most things without the token.
@@ -56,6 +60,7 @@ def create_app(
     )
     describe(app, version=version("aimarket"))
     router = build_router(services, keep_alive_seconds=keep_alive_seconds)
+    add_session_routes(router, Sessions(page_key, token))
     app.include_router(router)
     app.state.routes = router.routes
     app.add_exception_handler(RequestRefused, _on_refused)

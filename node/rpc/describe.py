@@ -5,7 +5,7 @@ from typing import Any, get_args
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from node.rpc.guard import FREE_PATH
+from node.rpc.guard import FREE_PATH, RENEW_PATH
 from node.views_events import EventView, GapEvent
 
 INTRODUCTION = """\
@@ -47,6 +47,7 @@ def _document(app: FastAPI, version: str) -> dict[str, Any]:
                     [told] = response["content"].values()
                     response["content"] = {"application/json": told}
     document["paths"][FREE_PATH]["get"]["security"] = []
+    document["paths"][RENEW_PATH]["post"]["security"] = []
     told = document["paths"]["/events"]["get"]["responses"]["200"]["content"]
     kinds = [kind.__name__ for kind in (*get_args(EventView), GapEvent)]
     told["text/event-stream"] = {

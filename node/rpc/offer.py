@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from node.rpc.server import serve_rpc
+from node.rpc.session import read_key
 from node.rpc.token import FILE_NAME, RpcFile, left_token, new_token, write_rpc_file
 from node.services import Services
 
@@ -41,7 +42,13 @@ async def offer_rpc(
     """
     token = new_token()
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_rpc, services, token=token, open_reads=open_reads)
+        serve = partial(
+            serve_rpc,
+            services,
+            token=token,
+            page_key=read_key(folder),
+            open_reads=open_reads,
+        )
         if port is None:
             url = await nursery.start(partial(serve, or_free_port=True))
         else:

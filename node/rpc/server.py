@@ -1,6 +1,7 @@
 """Serves a node over HTTP on the loopback interface, inside the node's own event loop."""
 
 import logging
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from node.rpc.app import create_app
 from node.rpc.connection import WRITE_SECONDS, Connection
 from node.rpc.guard import BODY_SECONDS
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
+from node.rpc.session import KEY_BYTES
 from node.services import Services
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
@@ -40,6 +42,7 @@ async def serve_rpc(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     token: str,
+    page_key: bytes | None = None,
     or_free_port: bool = False,
     open_reads: bool = False,
     connections_max: int = CONNECTIONS_MAX,
@@ -57,7 +60,8 @@ async def serve_rpc(
         services: What is served.
         host: `127.0.0.1`, `localhost` or `::1`.
         port: 0 takes any free port.
-        token: The secret of this run.
+        token: The secret of this run, 64 hex digits.
+        page_key: 32 bytes that stay over restarts, so that open pages do; None for those of a run.
         or_free_port: Whether any free port will do if this one is taken.
         open_reads: Whether anybody on this machine may GET most things without the token.
         connections_max: How many clients are served at once; one more is answered 503.
@@ -75,6 +79,7 @@ async def serve_rpc(
     app = create_app(
         services,
         token=token,
+        page_key=os.urandom(KEY_BYTES) if page_key is None else page_key,
         port=real_port,
         body_seconds=body_seconds,
         open_reads=open_reads,

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from node.errors import RequestRefused, StartError
 from node.rpc.session import FILE_NAME, LIFE_MS, RenewedView, Sessions, SessionView, read_key
 from node.rpc.token import new_token
+from tests.fakes_market import FakeMarket
+from tests.node.test_rpc_routes import TOKEN, served
 
 NOW_MS = 1_800_000_000_000
 keys = st.binary(min_size=32, max_size=32)
@@ -109,3 +111,35 @@ def test_read_key__refuses_what_is_none(tmp_path: Path) -> None:
 
     with pytest.raises(StartError, match="5 bytes, not 32"):
         read_key(tmp_path)
+
+
+async def test_session__is_given_with_the_token_and_renewed_without() -> None:
+    nonce = bytes(32).hex()
+    async with served(FakeMarket()) as client:
+        page = (await client.post("/session", json={})).json()
+        del client.headers["Authorization"]
+        refused = await client.post("/session", json={})
+        asked = {"session_id": page["session_id"], "expires_ms": page["expires_ms"]}
+        answer = await client.post("/session/renew", json={**asked, "nonce": nonce})
+
+    assert refused.status_code == 401
+    assert opened(page["secret"], nonce, RenewedView(**answer.json())) == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({}, 400),
+    ],
+)
+async def test_renew__is_closed_to_other_web_pages(headers: dict[str, str], status: int) -> None:
+    async with served(FakeMarket()) as client:
+        del client.headers["Authorization"]
+        sent = {"Content-Type": "application/json", **headers}
+        answer = await client.post("/session/renew", content=b"{}", headers=sent)
+
+    assert answer.status_code == status
