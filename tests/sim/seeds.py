@@ -13,3 +13,8 @@ def seeds(listed: int, *, usual: int) -> range:
     share = os.environ.get("AIMARKET_SIM_SHARE")
     count = usual if share is None else max(1, round(listed * float(share)))
     return range(1, count + 1)
+
+
+def is_share_given() -> bool:
+    """Answer whether runs are as long as listed, and not as short as usual."""
+    return "AIMARKET_SIM_SHARE" in os.environ

@@ -1,0 +1,92 @@
+"""B8: a stranger says everything that is wrong or of no use to one node, and no other is blamed."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+import trio
+from libp2p.pubsub.pb import rpc_pb2
+
+from node.core.effects import Channel
+from node.keys import load_key
+from node.network_file import load_network
+from protocol.topics import topics_of
+from tests.chaos.oracle import BLAME, blame_by
+from tests.loopback.intruder import Target, intruder
+from tests.loopback.nodes import RealNode, wait_capable, wait_equal, wait_final
+from tests.loopback.test_private_network import a_node, make_network
+from tests.poisons import Poison, Poisoner
+
+ROUNDS = 10 if os.environ.get("AIMARKET_LONG") else 1
+HEARD_S = 10.0
+
+
+async def say(target: Target, topic: str, poison: Poison, node: RealNode) -> None:
+    """Say one thing under a new name, and wait until the node has made up its mind."""
+    before = heard(node)
+    message = rpc_pb2.Message(data=poison.data, topicIDs=[topic])
+    async with intruder(target) as stranger:
+        await stranger.gossip(rpc_pb2.RPC(publish=[message]))
+        with trio.fail_after(HEARD_S):
+            while await trio.to_thread.run_sync(heard, node) == before:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+def heard(node: RealNode) -> dict[str, int]:
+    """Return what became of the messages of strangers so far, as far as a node counts it."""
+    counters = node.status()["counters"]
+    names = (*BLAME, "gossip_duplicates", "gossip_ignored", "gossip_relayed")
+    return {name: counters.get(name, 0) for name in names}
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(240)
+def test_poison__has_no_honest_node_blame_another(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    names = ("alice", "bob", "carol")
+    keys = [load_key(home / name).signer for name in (*names, "mallory")]
+    file = make_network(home, [key.public_key for key in keys])
+    network = load_network(file).network
+    topics = topics_of(network.network_id)
+    seed = random.SystemRandom().getrandbits(32)
+    poisoner = Poisoner(network, keys[-1], random.Random(seed))
+    nodes = [a_node(name, home, file) for name in names]
+    alice = nodes[0]
+    try:
+        alice.launch()
+        alice.wait_serving()
+        for node in nodes[1:]:
+            node.launch("--bootstrap", alice.address)
+        for node in nodes:
+            node.wait_ready()
+            wait_capable(node, 2)
+        _, _, host, _, port, _, peer_id = alice.address.split("/")
+        target = Target(host, int(port), peer_id)
+        before, wrong, kinds = alice.status()["records"], 0, 0
+        for _ in range(ROUNDS):
+            for poison in poisoner.all(int(time.time() * 1_000)):
+                topic = topics.records if poison.channel is Channel.RECORDS else topics.presence
+                trio.run(say, target, topic, poison, alice)
+                wrong += poison.is_wrong
+                kinds += 1
+        final = [node.submit("still trading", seats=1) for node in nodes]
+        for node, task_id in zip(nodes, final, strict=True):
+            wait_final(node, [task_id], within_s=30)
+        wait_equal(nodes, within_s=20)
+        held = {node.name: blame_by(node) for node in nodes}
+        stored = alice.status()["records"] - before - len(final) * 4
+
+        print(f"\nseed {seed}: {kinds} messages, {wrong} of them wrong, {stored} records stored")
+        print(held)
+        assert held["bob"] == held["carol"] == {}
+        assert held["alice"]["gossip_rejected"] + held["alice"]["gossip_wrong_size"] == wrong
+        assert "peers_banned" not in held["alice"]
+        assert stored >= 8 * ROUNDS
+        assert [node.stop() for node in nodes] == [0, 0, 0]
+        assert not any("Traceback" in node.words() for node in nodes)
+    finally:
+        for node in nodes:
+            node.close()
