@@ -30,8 +30,7 @@ class Timed(Host):
 def waits_ms(world: World, *, since_ms: int = 0) -> list[int]:
     """Return how long each record took to each host that has it, ascending, the first aside."""
     times: Times = {}
-    for host in world.hosts:
-        assert isinstance(host, Timed)
+    for host in _honest(world):
         for record_id, at_ms in host.came_ms.items():
             times.setdefault(record_id, {})[host.index] = at_ms
     waits = []
@@ -46,18 +45,24 @@ def lacking(world: World, *, since_ms: int = 0, until_ms: int | None = None) -> 
     """Return how many records of a span are missing, over all hosts; up to now by default."""
     until_ms = world.schedule.now_ms if until_ms is None else until_ms
     times: dict[bytes, int] = {}
-    for host in world.hosts:
-        assert isinstance(host, Timed)
+    for host in _honest(world):
         for record_id, at_ms in host.came_ms.items():
             times[record_id] = min(at_ms, times.get(record_id, at_ms))
     return sum(
         host.rows.get(layout.RECORD + record_id) is None
         for record_id, at_ms in times.items()
         if since_ms <= at_ms <= until_ms
-        for host in world.hosts
+        for host in _honest(world)
     )
 
 
 def share(waits: list[int], of_100: int) -> int:
     """Return what so many of a hundred waits, ascending, do not exceed."""
     return waits[min(len(waits) - 1, len(waits) * of_100 // 100)]
+
+
+def _honest(world: World) -> list[Timed]:
+    found = [host for host in world.hosts if host.is_honest]
+    timed = [host for host in found if isinstance(host, Timed)]
+    assert len(timed) == len(found), "every honest host notes when records come"
+    return timed
