@@ -64,6 +64,7 @@ class Visitor:
         self.context = context
         self.problems: list[str] = []
         self._hosts: set[str] = set()
+        self._allowed: list[str] = []
         context.set_default_timeout(WAIT_MS)
 
     def open(self, node: RealNode, view: str = "") -> Page:
@@ -86,8 +87,13 @@ class Visitor:
         page.goto(address)
         return page
 
+    def allow(self, words: str) -> None:
+        """Expect complaints that have these words: a test provokes them."""
+        self._allowed.append(words)
+
     def _note_console(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
+        is_wanted = any(words in text for words in self._allowed)
+        if kind in ("error", "warning") and not is_wanted:
             self.problems.append(f"console {kind}: {text}")
 
     def _note_request(self, url: str) -> None:
@@ -105,7 +111,7 @@ def endpoint(node: RealNode) -> tuple[str, str]:
 def go(page: Page, view: str) -> None:
     """Go to a view of a page, as a link on it does."""
     page.evaluate("view => { location.hash = view }", view)
-    page.locator(".view").wait_for()
+    page.locator(f'#main[data-view="{view}"]').wait_for()
 
 
 def findings(page: Page) -> list[str]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from tests.dashboard.browser import Visitor, open_browser
+from tests.dashboard.browser import WAIT_MS, Visitor, open_browser
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="session")

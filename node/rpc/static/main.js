@@ -84,6 +84,7 @@ async function route() {
   const root = h("div", { class: `view view-${file}` });
   show(main);
   main.append(root);
+  main.dataset.view = address;
   scrollTo(0, 0);
   let wanted;
   try {

@@ -147,7 +147,7 @@ function itself(worker) {
       ["Runs waiting", count(worker.load)],
       ["State digest", worker.state_digest ? id(worker.state_digest, "state digest") : "–"],
       ["Key", id(worker.key, "public key")],
-      ["Addresses", worker.addresses.map((one) => h("code", {}, line(one, 200))) || "–"],
+      ["Addresses", worker.addresses.length ? worker.addresses.map((one) => h("code", {}, line(one, 200))) : "–"],
     ].map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
   );
 }
