@@ -81,7 +81,8 @@ class _At:
 
     def refuse(self, need: str) -> NoReturn:
         """Say what is wrong with this value."""
-        shown = repr(self.value) if not isinstance(self.value, list | dict) else _outline(self.value)
+        is_large = isinstance(self.value, list | dict)
+        shown = _outline(self.value) if is_large else repr(self.value)
         shown = shown if len(shown) <= SHOWN_MAX else shown[: SHOWN_MAX - 3] + "..."
         raise Unreadable(f"{self.path or 'the file'}: {shown}, need {need}")
 
@@ -163,7 +164,7 @@ class _At:
         return named[self.value]
 
 
-def _outline(value: list[Any] | dict[str, Any]) -> str:
+def _outline(value: object) -> str:
     """Show a list or an object without all that is in it: to write that out may take a second."""
     left, right = "[]" if isinstance(value, list) else "{}"
     return f"{left}{'...' if value else ''}{right}"

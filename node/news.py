@@ -7,6 +7,7 @@ words only for those who read it.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from consensus import layout
 from consensus.rows import Changes, Rows
@@ -94,6 +95,20 @@ class _Told:
 
     value: bytes = b""
     keys: list[PublicKey] = field(default_factory=list)
+
+
+class Teller(Protocol):
+    """Whoever tells what happens.
+
+    Attributes:
+        feed: Where news are.
+    """
+
+    feed: Feed
+
+    def view(self, news: News) -> EventView:
+        """Put news into words."""
+        ...
 
 
 class Reporter:

@@ -7,7 +7,7 @@ from node.explain.port import Explainer
 from node.history import History
 from node.log_port import Archive
 from node.metering import Meter
-from node.news import Reporter
+from node.news import Teller
 from node.ports import Market
 from node.proof_port import Prover
 
@@ -28,7 +28,7 @@ class Services:
     """
 
     market: Market
-    reporter: Reporter
+    reporter: Teller
     explainer: Explainer
     differ: Differ
     meter: Meter

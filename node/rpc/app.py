@@ -6,7 +6,7 @@ local types into query parameters without a word.
 
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -19,7 +19,7 @@ from node.rpc.describe import describe
 from node.rpc.guard import BODY_SECONDS, Guard, error_response
 from node.rpc.page import WithPage
 from node.rpc.routes import build_router
-from node.rpc.routes_events import KEEP_ALIVE_SECONDS
+from node.rpc.routes_events import KEEP_ALIVE_SECONDS, StreamRules
 from node.rpc.routes_session import add_session_routes
 from node.rpc.schemas import errors, first_problem
 from node.rpc.session import Sessions
@@ -50,24 +50,9 @@ def create_app(
         open_reads: Whether anybody on this machine may GET most things without the token.
         keep_alive_seconds: How long an event stream may be silent.
     """
-    app = FastAPI(
-        title="AI Market node",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        responses=errors(),
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
-    describe(app, version=version("aimarket"))
-    router = build_router(services, keep_alive_seconds=keep_alive_seconds)
+    router = build_router(services, streams=StreamRules(keep_alive_seconds=keep_alive_seconds))
     add_session_routes(router, Sessions(page_key, token))
-    app.include_router(router)
-    app.state.routes = router.routes
-    app.add_exception_handler(RequestRefused, _on_refused)
-    app.add_exception_handler(MarketError, _on_market_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_bug)
+    app = web_app(router)
     refused = services.meter.note_refusal
     return Guard(
         WithPage(app),
@@ -78,6 +63,33 @@ def create_app(
         takes_posts=lambda scope: "POST" in _methods_at(app.state.routes, scope),
         refused=refused,
     )
+
+
+def web_app(router: APIRouter, *, is_for_strangers: bool = False) -> FastAPI:
+    """Return an application of these routes, whose every error has our shape.
+
+    Args:
+        router: The routes.
+        is_for_strangers: Whether it says nothing of itself, nor of what fails on this machine.
+    """
+    app = FastAPI(
+        title="AI Market node",
+        openapi_url=None if is_for_strangers else "/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=errors(),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    describe(app, version=version("aimarket"))
+    app.include_router(router)
+    app.state.routes = router.routes
+    app.add_exception_handler(RequestRefused, _on_refused)
+    app.add_exception_handler(MarketError, _on_failure if is_for_strangers else _on_market_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+    return app
 
 
 def _methods_at(routes: list[APIRoute], scope: Scope) -> set[str]:
@@ -97,6 +109,10 @@ async def _on_refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_market_error(_: Request, error: Exception) -> JSONResponse:
     return error_response(503, "unavailable", f"{type(error).__name__}: {error}")
+
+
+async def _on_failure(_: Request, __: Exception) -> JSONResponse:
+    return error_response(503, "unavailable", "this node cannot do it now")
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:

@@ -114,7 +114,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         scope[REFUSED] = self._refused
-        guarded_send = _with_fixed_headers(send)
+        guarded_send = with_fixed_headers(send)
         rule = BODIES.get(scope["path"], ANY_BODY)
         refusal = self._refusal(scope, rule)
         if refusal is not None:
@@ -159,21 +159,21 @@ class Guard:
     def _refusal(self, scope: Scope, rule: BodyRule) -> JSONResponse | None:
         """Judge the headers alone, before routing; cheapest and most telling first."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        hosts = _values(headers, b"host")
+        hosts = values_of(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return error_response(403, "wrong_host", "this Host header is not this node's")
-        if any(origin not in self._origins for origin in _values(headers, b"origin")):
+        if any(origin not in self._origins for origin in values_of(headers, b"origin")):
             return error_response(403, "wrong_origin", "requests of other origins are refused")
-        if any(site not in OWN_PAGES for site in _values(headers, b"sec-fetch-site")):
+        if any(site not in OWN_PAGES for site in values_of(headers, b"sec-fetch-site")):
             return error_response(403, "wrong_origin", "requests of other web pages are refused")
-        if not self._may_ask(scope, _values(headers, b"authorization")):
+        if not self._may_ask(scope, values_of(headers, b"authorization")):
             return error_response(
                 401,
                 "unauthorized",
                 "needs the header Authorization: Bearer TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
-        is_wrong = not _is_of(_values(headers, b"content-type"), rule.kinds)
+        is_wrong = not _is_of(values_of(headers, b"content-type"), rule.kinds)
         if is_wrong and scope["method"] == "POST" and self._takes_posts(scope):
             kinds = b" or ".join(rule.kinds).decode()
             return error_response(415, "not_json", f"POST needs the header Content-Type: {kinds}")
@@ -214,7 +214,8 @@ class _Gone(Exception):
     """The client left before its body was complete."""
 
 
-def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+def values_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """Return every value of a header; `name` is in lower case."""
     return [value for key, value in headers if key == name]
 
 
@@ -261,7 +262,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _with_fixed_headers(send: Send) -> Send:
+def with_fixed_headers(send: Send) -> Send:
+    """Add to an answer the headers that each one has, but for what it says itself."""
     fixed = [(key.lower().encode(), value.encode()) for key, value in _ALWAYS.items()]
 
     async def guarded(message: Message) -> None:

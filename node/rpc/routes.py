@@ -10,7 +10,7 @@ from node.errors import RequestRefused
 from node.ports import Market, TaskQuery
 from node.rpc.batch import items_of, submit_all
 from node.rpc.guard import NDJSON, kind_of
-from node.rpc.routes_events import KEEP_ALIVE_SECONDS, add_event_routes
+from node.rpc.routes_events import RULES, StreamRules, add_event_routes
 from node.rpc.routes_explain import add_explain_routes
 from node.rpc.routes_history import add_history_routes
 from node.rpc.routes_log import add_log_routes
@@ -38,13 +38,16 @@ from node.rpc.schemas import (
     errors,
     request_of,
 )
-from node.rpc.waits import Waits
+from node.rpc.waits import WAIT_SECONDS_MAX, Waits
 from node.services import Services
 from node.views import NetworkView, PeerView, StandingView, StatusView, TaskPageView, TaskView
 
 
 def build_router(
-    services: Services, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    services: Services,
+    *,
+    streams: StreamRules = RULES,
+    wait_seconds_max: float = WAIT_SECONDS_MAX,
 ) -> APIRouter:
     """Return every route, bound to one node.
 
@@ -52,9 +55,10 @@ def build_router(
     again, field by field, on the node's only event loop.
     """
     router = APIRouter(default_response_class=JSONResponse)
-    _add_task_routes(router, services.market, Waits(services.market, services.reporter.feed))
+    waits = Waits(services.market, services.reporter.feed, seconds_max=wait_seconds_max)
+    _add_task_routes(router, services.market, waits)
     _add_node_routes(router, services.market)
-    add_event_routes(router, services.reporter, keep_alive_seconds=keep_alive_seconds)
+    add_event_routes(router, services.reporter, streams)
     add_explain_routes(router, services.explainer, services.differ)
     add_history_routes(router, services.explainer, services.history)
     add_metrics_routes(router, services.meter)

@@ -5,8 +5,9 @@ has an id, `RUN-NUMBER`; whoever sends the last one it saw as `Last-Event-ID` go
 """
 
 import json
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import trio
@@ -15,7 +16,7 @@ from fastapi import APIRouter, Header, Query
 from node.errors import RequestRefused
 from node.feed import Event, Feed, News
 from node.hex_ids import check_task_id
-from node.news import Reporter
+from node.news import Teller
 from node.rpc.schemas import errors
 from node.rpc.streamed import Streamed
 from node.views_events import EventType, EventView, GapEvent
@@ -23,6 +24,25 @@ from node.views_events import EventType, EventView, GapEvent
 STREAMS_MAX = 16  # half of the connections, so that commands always find one
 EVENTS_TOGETHER_MAX = 64  # written as one chunk; the reader's deadline is for one chunk
 KEEP_ALIVE_SECONDS = 15.0  # a dead connection is noticed by then; proxies cut after 30 or more
+WORDS_KEPT_MAX = 256  # events; whoever keeps up reads them at about the same time
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """How events are streamed.
+
+    Attributes:
+        streams_max: How many read at once.
+        keep_alive_seconds: How long a stream may be silent.
+        pause_seconds: How long a reader that has been told all is told nothing: events gather.
+    """
+
+    streams_max: int = STREAMS_MAX
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    pause_seconds: float = 0.0
+
+
+RULES = StreamRules()
 
 
 class EventStream(Streamed):
@@ -53,16 +73,15 @@ class Filter:
         return task_id in self._retries or task_id.hex().startswith(self._prefix)
 
 
-def add_event_routes(
-    router: APIRouter, reporter: Reporter, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
-) -> None:
+def add_event_routes(router: APIRouter, teller: Teller, rules: StreamRules) -> None:
     """Add the route that streams.
 
     Args:
         router: Where to add it.
-        reporter: What happens.
-        keep_alive_seconds: How long a stream may be silent.
+        teller: What happens.
+        rules: How it is told.
     """
+    streams = _Streams(teller, rules)
 
     @router.get(
         "/events",
@@ -89,13 +108,12 @@ def add_event_routes(
         A `gap` event stands where events are missing: the reader was too slow, away for too long,
         or the node was started anew. What is shown elsewhere is then to be read again.
         """
-        feed = reporter.feed
         wanted = Filter(kinds or (), None if task is None else check_task_id(task))
-        if feed.readers >= STREAMS_MAX:
-            message = f"{STREAMS_MAX} event streams are open, the most; close one"
+        if streams.open >= rules.streams_max:
+            message = f"{rules.streams_max} event streams are open, the most; close one"
             raise RequestRefused(503, "too_many_streams", message)
-        place, gap = place_after(feed, last_event_id)
-        return EventStream(_stream(reporter, wanted, place, gap, keep_alive_seconds))
+        place, gap = place_after(teller.feed, last_event_id)
+        return EventStream(streams.follow(wanted, place, gap))
 
 
 def place_after(feed: Feed, last_event_id: str | None) -> tuple[int, GapEvent | None]:
@@ -113,40 +131,62 @@ def place_after(feed: Feed, last_event_id: str | None) -> tuple[int, GapEvent | 
     return feed.oldest - 1, GapEvent("gap", None)
 
 
-async def _stream(
-    reporter: Reporter, wanted: Filter, place: int, gap: GapEvent | None, keep_alive_seconds: float
-) -> AsyncGenerator[bytes]:
-    feed = reporter.feed
-    feed.readers += 1
-    try:
-        # The place at once, so that a reader that loses the connection before the first event can
-        # go on; an id without data is no event, but is remembered.
-        yield _place(feed, place) if gap is None else _gap(feed, place, gap)
-        while True:
-            found = feed.after(place, limit=EVENTS_TOGETHER_MAX)
-            if found.missed:
-                place += found.missed
-                yield _gap(feed, place, GapEvent("gap", found.missed))
-            if found.events:
-                place = found.events[-1].number
-                chunk = b"".join(_told(reporter, e) for e in found.events if wanted.wants(e.news))
-                if chunk:
-                    yield chunk
-                await trio.lowlevel.checkpoint()  # a reader of little must not hold the others up
-                continue
-            if feed.is_closed:
-                return
-            with trio.move_on_after(keep_alive_seconds) as waited:
-                await feed.wait(place)
-            if waited.cancelled_caught:
-                yield b": still here\n" + _place(feed, place)
-    finally:
-        feed.readers -= 1
+class _Streams:
+    """Everybody who reads at one address, and what was put into words for them.
 
+    Attributes:
+        open: How many there are.
+    """
 
-def _told(reporter: Reporter, event: Event) -> bytes:
-    view = reporter.view(event.news)
-    return _framed(f"{reporter.feed.run}-{event.number}", view.type, asdict(view))
+    def __init__(self, teller: Teller, rules: StreamRules) -> None:
+        self.open = 0
+        self._teller = teller
+        self._rules = rules
+        self._words: OrderedDict[int, bytes] = OrderedDict()
+
+    async def follow(
+        self, wanted: Filter, place: int, gap: GapEvent | None
+    ) -> AsyncGenerator[bytes]:
+        feed, rules = self._teller.feed, self._rules
+        feed.readers += 1
+        self.open += 1
+        try:
+            # The place at once, so that a reader that loses the connection before the first event
+            # can go on; an id without data is no event, but is remembered.
+            yield _place(feed, place) if gap is None else _gap(feed, place, gap)
+            while True:
+                found = feed.after(place, limit=EVENTS_TOGETHER_MAX)
+                if found.missed:
+                    place += found.missed
+                    yield _gap(feed, place, GapEvent("gap", found.missed))
+                if found.events:
+                    place = found.events[-1].number
+                    told = [self._told(one) for one in found.events if wanted.wants(one.news)]
+                    if told:
+                        yield b"".join(told)
+                    await trio.lowlevel.checkpoint()  # one reader must not hold the others up
+                    continue
+                if feed.is_closed:
+                    return
+                if rules.pause_seconds:  # what happens meanwhile is told together
+                    await trio.sleep(rules.pause_seconds)
+                with trio.move_on_after(rules.keep_alive_seconds) as waited:
+                    await feed.wait(place)
+                if waited.cancelled_caught:
+                    yield b": still here\n" + _place(feed, place)
+        finally:
+            self.open -= 1
+            feed.readers -= 1
+
+    def _told(self, event: Event) -> bytes:
+        words = self._words.get(event.number)
+        if words is None:
+            view = self._teller.view(event.news)
+            words = _framed(f"{self._teller.feed.run}-{event.number}", view.type, asdict(view))
+            self._words[event.number] = words
+            if len(self._words) > WORDS_KEPT_MAX:
+                self._words.popitem(last=False)
+        return words
 
 
 def _gap(feed: Feed, place: int, gap: GapEvent) -> bytes:

@@ -2,19 +2,18 @@
 
 import logging
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.utils import wrap_app
 
 from node.errors import StartError
 from node.rpc.app import create_app
-from node.rpc.connection import WRITE_SECONDS, Connection
+from node.rpc.connection import WRITE_SECONDS
 from node.rpc.guard import BODY_SECONDS
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
+from node.rpc.serving import IDLE_SECONDS, serve_http, whole_answer
 from node.rpc.session import KEY_BYTES
 from node.services import Services
 
@@ -23,15 +22,9 @@ if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
 
 DEFAULT_PORT = 7461  # no tool we looked at uses it
 CONNECTIONS_MAX = 32  # a control API for one person: more is a leak or an attack
-IDLE_SECONDS = 10.0  # until the first whole header, and between two requests
-HEADER_BYTES_MAX = 16 * 1024
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "[::1]"}
 
-_FULL_BODY = b'{"code":"too_many_connections","message":"try again in a moment"}'
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(_FULL_BODY), _FULL_BODY)
-)
+_FULL = whole_answer("503 Service Unavailable", "too_many_connections", "try again in a moment")
 
 logger = logging.getLogger(__name__)
 
@@ -85,32 +78,38 @@ async def serve_rpc(
         open_reads=open_reads,
         keep_alive_seconds=keep_alive_seconds,
     )
-    config = _config(idle_seconds)
-    context = WorkerContext(None)
-    wrapped = wrap_app(app, 0, "asgi")  # type: ignore[arg-type]
-    open_connections = 0
-
-    async def serve_one(stream: trio.SocketStream) -> None:
-        nonlocal open_connections
-        if open_connections >= connections_max:
-            services.meter.note_refusal("too_many_connections")
-            with trio.move_on_after(1):
-                await stream.send_all(_FULL)
-                await stream.send_eof()
-            return
-        open_connections += 1
-        try:
-            await Connection(wrapped, config, context, stream, write_seconds=write_seconds).run()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client left while we said good-bye
-        finally:
-            open_connections -= 1
-
     url = f"http://{LOOPBACK[host]}:{real_port}"
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(trio.serve_listeners, serve_one, listeners))
+        await nursery.start(
+            partial(
+                serve_http,
+                app,
+                listeners,
+                _Places(connections_max, services.meter.note_refusal),
+                idle_seconds=idle_seconds,
+                write_seconds=write_seconds,
+            )
+        )
         logger.info("serving the RPC at %s", url)
         task_status.started(url)
+
+
+class _Places:
+    """So many clients at once, whoever they are: they are all of this machine."""
+
+    def __init__(self, most: int, refused: Callable[[str], None]) -> None:
+        self._free = most
+        self._refused = refused
+
+    def enter(self, host: str) -> bytes | None:
+        if not self._free:
+            self._refused("too_many_connections")
+            return _FULL
+        self._free -= 1
+        return None
+
+    def leave(self, host: str) -> None:
+        self._free += 1
 
 
 async def _listen(host: str, port: int, or_free_port: bool) -> list[trio.SocketListener]:
@@ -129,13 +128,3 @@ async def _listen(host: str, port: int, or_free_port: bool) -> list[trio.SocketL
             f"RPC port {port} on {address} cannot be used ({error.strerror or error}); another "
             f"node or program may hold it: give another --rpc-port, or 0 for any"
         ) from error
-
-
-def _config(idle_seconds: float) -> Config:
-    config = Config()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.keep_alive_timeout = idle_seconds
-    config.h11_max_incomplete_size = HEADER_BYTES_MAX
-    return config

@@ -15,7 +15,11 @@ WAITS_MAX = 12  # with the event streams these leave some connections for everyt
 class Waits:
     """Everybody who waits for a task over the RPC."""
 
-    def __init__(self, market: Market, feed: Feed) -> None:
+    def __init__(
+        self, market: Market, feed: Feed, *, seconds_max: float = WAIT_SECONDS_MAX
+    ) -> None:
+        """Take the parts; however long somebody asks for, `seconds_max` is the longest."""
+        self._seconds_max = seconds_max
         self._market = market
         self._feed = feed
         self._waiting = 0
@@ -26,6 +30,7 @@ class Waits:
         Raises:
             RequestRefused: 429 if too many wait.
         """
+        seconds = min(seconds, self._seconds_max)
         if task.settled or seconds <= 0:
             return task
         if self._waiting >= WAITS_MAX:
