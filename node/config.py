@@ -1,5 +1,6 @@
 """What one operator chose, checked before anything is opened."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ class Config:
         rpc_port: Where the local user is served; None for the default, which may give way.
         rpc_token_file: Where its token is left for other programs; None for nowhere.
         rpc_open_reads: Whether anybody on this machine may read over the RPC.
+        dashboard_public: IP address and port where everybody is shown the dashboard; None for
+            nowhere.
         task_types: What it runs, the default type first.
         models: The models it runs, instead of the embedded one.
         seats: Seats of a task whose user names none.
@@ -72,6 +75,7 @@ class Config:
     rpc_port: int | None
     rpc_token_file: Path | None
     rpc_open_reads: bool
+    dashboard_public: tuple[str, int] | None
     task_types: tuple[str, ...]
     models: tuple[ModelChoice, ...]
     seats: int
@@ -89,6 +93,7 @@ def make_config(
     rpc_port: int | None,
     rpc_token_file: Path | None,
     rpc_open_reads: bool,
+    dashboard_public: str | None,
     task_types: tuple[str, ...],
     models: tuple[str, ...],
     seats: int,
@@ -116,6 +121,7 @@ def make_config(
         rpc_port=check_rpc_port(rpc_port),
         rpc_token_file=check_token_file(rpc_token_file),
         rpc_open_reads=rpc_open_reads,
+        dashboard_public=check_dashboard_public(dashboard_public),
         task_types=task_types or DEFAULT_TASK_TYPES,
         models=check_models(models),
         seats=check_seats(seats, place.network),
@@ -227,6 +233,30 @@ def check_rpc_port(port: int | None) -> int | None:
     if port is not None and not 0 <= port <= PORT_MAX:
         raise UsageError(f"--rpc-port {port}: need a port from 0 (any) to {PORT_MAX}")
     return port
+
+
+def check_dashboard_public(place: str | None) -> tuple[str, int] | None:
+    """Return the address and port where the dashboard is shown to everybody.
+
+    Raises:
+        UsageError: It is no IP address with a port.
+    """
+    if place is None:
+        return None
+    host, _, port = place.rpartition(":")
+    try:
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        address = ipaddress.ip_address(bare)
+        if (":" in bare) != (bare != host) or "%" in bare:  # only IPv6 stands in brackets
+            raise ValueError
+        number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else -1
+        if not 0 <= number <= PORT_MAX:
+            raise ValueError
+    except ValueError:
+        shown = repr(place if len(place) <= 100 else place[:97] + "...")
+        need = "write it as IP:PORT, such as 0.0.0.0:8080 or [::]:8080, the port up to 65535"
+        raise UsageError(f"--dashboard-public {shown}: {need}") from None
+    return str(address), number
 
 
 def make_network(*, name: str | None, genesis: str | None) -> Network:

@@ -251,6 +251,7 @@ class _Node:
                         port=self._config.rpc_port,
                         token_file=self._config.rpc_token_file,
                         open_reads=self._config.rpc_open_reads,
+                        dashboard_public=self._config.dashboard_public,
                     )
                 )
                 for line in introduction(
@@ -258,6 +259,7 @@ class _Node:
                     peer_id=self._net.peer_id,
                     addresses=self._net.addresses(),
                     rpc_url=rpc.url,
+                    public_url=rpc.public_url,
                     token_file=self._config.directory / FILE_NAME,
                 ):
                     self._say(line)

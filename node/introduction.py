@@ -16,6 +16,7 @@ def introduction(
     peer_id: PeerId,
     addresses: Sequence[str],
     rpc_url: str,
+    public_url: str = "",
     token_file: Path,
 ) -> Iterator[str]:
     """Return the lines; the last is a command to paste on the next machine."""
@@ -23,6 +24,8 @@ def introduction(
     for address in addresses:
         yield f"listening on {address}"
     yield f"local RPC at {rpc_url} (token in {token_file})"
+    if public_url:
+        yield f"public dashboard at {public_url} (whoever can reach it can read it)"
     if addresses:
         options = joining_options(config.network, peer_id, _widest(addresses))
         yield f"on the next machine run: aimarket-node {options}"

@@ -117,6 +117,11 @@ class Program(OneLine, LazyCommands):
     help="Let everybody on this machine read over the RPC without the token.",
 )
 @setting(
+    "--dashboard-public",
+    metavar="IP:PORT",
+    help="Where everybody who can reach it is shown the dashboard, to read alone.",
+)
+@setting(
     "--task-type",
     "task_types",
     multiple=True,

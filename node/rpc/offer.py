@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from node.rpc.public_server import serve_public
 from node.rpc.server import serve_rpc
 from node.rpc.session import read_key
 from node.rpc.token import FILE_NAME, RpcFile, left_token, new_token, write_rpc_file
@@ -24,6 +25,7 @@ async def offer_rpc(
     port: int | None,
     token_file: Path | None = None,
     open_reads: bool,
+    dashboard_public: tuple[str, int] | None = None,
     task_status: "TaskStatus[RpcFile]",
 ) -> None:
     """Serve until cancelled; start with `rpc = await nursery.start(partial(offer_rpc, ...))`.
@@ -35,10 +37,11 @@ async def offer_rpc(
         port: Where it is served; None for the default, which may give way.
         token_file: Where the token alone is left, too, until the end; None for nowhere.
         open_reads: Whether anybody on this machine may read without the token.
+        dashboard_public: Where everybody is shown the dashboard; None for nowhere.
         task_status: Told what was left in the directory once requests are answered.
 
     Raises:
-        StartError: The port that was named is taken, or what is at `token_file` is no token.
+        StartError: A port that was named is taken, or what is at `token_file` is no token.
     """
     token = new_token()
     async with trio.open_nursery() as nursery:
@@ -49,11 +52,16 @@ async def offer_rpc(
             page_key=read_key(folder),
             open_reads=open_reads,
         )
+        public_url = ""
+        if dashboard_public is not None:
+            host, public_port = dashboard_public
+            show = partial(serve_public, services, host=host, port=public_port)
+            public_url = await nursery.start(show)
         if port is None:
             url = await nursery.start(partial(serve, or_free_port=True))
         else:
             url = await nursery.start(partial(serve, port=port))
-        content = RpcFile(url, token, os.getpid(), node_id)
+        content = RpcFile(url, token, os.getpid(), node_id, public_url)
         write_rpc_file(folder / FILE_NAME, content)
         with left_token(token_file, token):
             task_status.started(content)

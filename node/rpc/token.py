@@ -26,12 +26,14 @@ class RpcFile:
         token: The secret of this run.
         pid: The process that wrote it.
         worker_id: The nickname of the node.
+        public_url: Where everybody is shown the dashboard; empty if nowhere.
     """
 
     url: str
     token: str
     pid: int
     worker_id: str
+    public_url: str = ""
 
     def __repr__(self) -> str:
         """Show everything but the secret."""
@@ -127,10 +129,11 @@ def read_rpc_file(path: Path) -> RpcFile:
             token=decoded["token"],
             pid=decoded["pid"],
             worker_id=decoded["worker_id"],
+            public_url=decoded.get("public_url", ""),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path} is not a node's {FILE_NAME}") from error
-    texts = (content.url, content.token, content.worker_id)
+    texts = (content.url, content.token, content.worker_id, content.public_url)
     if not all(isinstance(text, str) for text in texts) or not isinstance(content.pid, int):
         raise UsageError(f"{path} is not a node's {FILE_NAME}")
     if not _is_token(content.token):
