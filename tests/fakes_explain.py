@@ -67,7 +67,10 @@ def a_task_why(text: str = "what a day") -> TaskWhyView:
             SaidView("commit", "", AN, None),
         ),
         records_looked=12,
-        next=(StepView("bo~oBoBo2 did not open yet", 0.0, (BO,)), StepView("then", 3.25, ())),
+        next=(
+            StepView("opening", "bo~oBoBo2 did not open yet", 0.0, (BO,)),
+            StepView("retry", "then", 3.25, ()),
+        ),
         missing=(WaitedView(BO, True, 2.5, 1), WaitedView(AN, False, None, 0)),
     )
 

@@ -3,9 +3,6 @@
 It tells what the roles would do, by the same questions they ask themselves.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-
 from consensus.log import commits_of, find_verdict, juries_of, retries_of
 from consensus.rows import Rows
 from consensus.verdict import State, SubmittedTask, Verdict, quorum_of
@@ -13,6 +10,7 @@ from node.core.assignment import due_count
 from node.core.jobs import Job, Stage
 from node.core.own import find_opening, find_slot, is_cancelled, retry_slot, statement_slot
 from node.core.parts import Parts
+from node.core.steps import Step, ascending, count_words, live_words, more_words, without
 from node.core.submitter import (
     OwnTask,
     Submitter,
@@ -21,25 +19,10 @@ from node.core.submitter import (
     seats_again,
 )
 from node.core.worker import Worker
-from protocol.ids import PublicKey, TaskId
+from protocol.ids import TaskId
 from protocol.statements import Kind
 
 COMMITS_COUNTED_MAX = 256  # of somebody else's task: enough for any jury
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that a task waits for, or that will happen to it.
-
-    Attributes:
-        words: For people; `{who}` stands for the workers, `{what}` for the capability.
-        workers: Whom it is about.
-        in_ms: How long until then: 0 is now, None where nobody can know.
-    """
-
-    words: str
-    workers: tuple[PublicKey, ...] = ()
-    in_ms: int | None = None
 
 
 class Outlook:
@@ -67,9 +50,9 @@ class Outlook:
         if verdict.state is State.FINAL:
             return []
         if verdict.state is State.VOID:
-            return [Step("a void task stays void; what it gave is taken back")]
+            return [Step("given_up", "a void task stays void; what it gave is taken back")]
         if retries_of(rows, submitted.task_id):
-            return [Step("it was tried again: the next attempt goes on")]
+            return [Step("retry", "it was tried again: the next attempt goes on")]
         if submitted.author != self._me:
             return [
                 *self._foreign(rows, submitted, verdict, now_ms),
@@ -95,22 +78,26 @@ class Outlook:
     ) -> list[Step]:
         task_id, task = submitted.task_id, submitted.task
         if any(is_cancelled(rows, TaskId(one)) for one in (task_id, task.retry_of) if one):
-            return [Step("it was cancelled here: this node does nothing more for it")]
+            return [Step("given_up", "it was cancelled here: this node does nothing more for it")]
         own = self._submitter.find(task_id)
         steps: list[Step] = []
         if not self._outbox.signing:
-            steps.append(Step("this node may not sign yet: it compares its log with a peer first"))
+            steps.append(
+                Step("wait", "this node may not sign yet: it compares its log with a peer first")
+            )
         if self._outbox.find(retry_slot(task_id)) is not None:
-            steps.append(Step("its next attempt waits to be signed", in_ms=0))
+            steps.append(Step("retry", "its next attempt waits to be signed", in_ms=0))
         elif own is None and verdict.state is State.SPLIT:
             why = self._why_given_up(submitted, verdict)
-            steps.append(Step(why or "too few others came to try it again: it was given up"))
+            steps.append(
+                Step("given_up", why or "too few others came to try it again: it was given up")
+            )
         elif own is None:
-            steps.append(Step("this node takes it up once it has started"))
+            steps.append(Step("wait", "this node takes it up once it has started"))
         elif own.seated_ms is None:
             steps += self._sealing(own, now_ms)
         elif verdict.state is State.OPEN:
-            steps.append(Step("its jury is chosen and waits to be signed", in_ms=0))
+            steps.append(Step("jury", "its jury is chosen and waits to be signed", in_ms=0))
         elif verdict.state is State.SPLIT:
             steps += self._split(own, submitted, verdict, now_ms)
         else:
@@ -124,61 +111,68 @@ class Outlook:
         steps: list[Step] = []
         live = self._submitter.capable(own, now_ms)
         if len({*live, *own.commits}) < quorum:
-            steps.append(Step(f"it needs {quorum} workers; {_live(len(live))}: start another node"))
+            steps.append(
+                Step(
+                    "workers",
+                    f"it needs {quorum} workers; {live_words(len(live))}: start another node",
+                )
+            )
         due = due_count(elapsed_ms, seats=seats, step_ms=settings.step_ms)
-        waited = _without(
-            [*own.listed[:due], *(live if len(own.listed) < due else ())], own.commits
-        )
+        waited = without([*own.listed[:due], *(live if len(own.listed) < due else ())], own.commits)
         if waited:
             here = f"{len(own.commits)} of {quorum} sealed answers are here"
-            steps.append(Step(f"{here}; {{who}} did not seal one yet", waited, 0))
+            steps.append(Step("sealing", f"{here}; {{who}} did not seal one yet", waited, 0))
         ranks = range(due, min(2 * due, len(own.listed)))
-        stand_bys = _without([own.listed[rank] for rank in ranks], own.commits)
+        stand_bys = without([own.listed[rank] for rank in ranks], own.commits)
         if stand_bys:
             ranked = f"{ranks.start + 1} to {ranks.stop}" if len(ranks) > 1 else str(ranks.stop)
             words = f"the stand-bys ranked {ranked} may start: {{who}}"
             groups = (
                 due // seats
             ).bit_length()  # that may have begun; the next waits as many steps
-            steps.append(Step(words, stand_bys, settings.step_ms * groups - elapsed_ms))
+            steps.append(Step("stand_by", words, stand_bys, settings.step_ms * groups - elapsed_ms))
         eligible, later = self._submitter.turns(own, now_ms)
         for worker, at_ms in later.items():
             early = "the answer of {who}, sealed before its turn, counts"
-            steps.append(Step(early, (worker,), at_ms - now_ms))
+            steps.append(Step("early", early, (worker,), at_ms - now_ms))
         left_ms = settings.commit_window_ms - elapsed_ms
         in_time = len(eligible) + sum(at_ms - now_ms <= left_ms for at_ms in later.values())
         if left_ms > 0:
             then = "it is seated with what is there"
             if in_time < quorum:
-                then = f"it is seated once {_more(quorum - in_time)} sealed"
-            steps.append(Step(f"the commit window ends; then {then}", in_ms=left_ms))
+                then = f"it is seated once {more_words(quorum - in_time)} sealed"
+            steps.append(Step("window", f"the commit window ends; then {then}", in_ms=left_ms))
         elif len(eligible) < quorum:
             over = "the commit window is over: it is seated once "
-            steps.append(Step(f"{over}{_more(quorum - len(eligible))} sealed"))
+            steps.append(Step("window", f"{over}{more_words(quorum - len(eligible))} sealed"))
         return steps
 
     def _opening(self, own: OwnTask, verdict: Verdict, now_ms: int) -> list[Step]:
         """Tell of a task whose jurors have to open what they sealed."""
-        absent = _ascending(absent_of(verdict))
-        steps = [Step("{who} did not open yet", absent, 0)]
+        absent = ascending(absent_of(verdict))
+        steps = [Step("opening", "{who} did not open yet", absent, 0)]
         quorum, left_ms = quorum_of(own.task.seats), self._submitter.deadline_ms(own) - now_ms
         others = len(self._submitter.capable(own, now_ms, without=absent))
         late = "a late opening still decides"
         if own.task.attempt >= self._network.params.attempts_max:
             tries = own.task.attempt + 1
-            steps.append(Step(f"it was tried {tries} times, the most: it stays seated; {late}"))
+            steps.append(
+                Step("given_up", f"it was tried {tries} times, the most: it stays seated; {late}")
+            )
         elif self._submitter.is_behind:
             full = (
                 "the disk limit of this node is reached: it is not tried again until there is room"
             )
-            steps.append(Step(f"{full}; {late}"))
+            steps.append(Step("wait", f"{full}; {late}"))
         elif left_ms > 0:
             condition = f"it is tried again without {{who}} if {quorum} others are live"
-            then = "they are" if others >= quorum else f"{_count(others)}: else it stays seated"
-            steps.append(Step(f"{condition}; {then}; {late}", absent, left_ms))
+            then = (
+                "they are" if others >= quorum else f"{count_words(others)}: else it stays seated"
+            )
+            steps.append(Step("retry", f"{condition}; {then}; {late}", absent, left_ms))
         else:
             wanted = f"it is tried again once {quorum} others that can run {{what}} are live"
-            steps.append(Step(f"{wanted}; {_count(others)}; {late}"))
+            steps.append(Step("retry", f"{wanted}; {count_words(others)}; {late}"))
         return steps
 
     def _split(
@@ -188,12 +182,14 @@ class Outlook:
         why = self._why_given_up(submitted, verdict)
         seats = seats_again(own.task, self._network.params)
         if why or seats is None:
-            return [Step(why)]
+            return [Step("given_up", why)]
         others = len(self._submitter.capable(own, now_ms, without=absent_of(verdict)))
         wanted = f"it is tried again with {seats} seats once {quorum_of(seats)} others are live"
         left_ms = self._submitter.deadline_ms(own) - now_ms
-        given_up = Step("if they are not here by then, it is given up", in_ms=max(0, left_ms))
-        return [Step(f"{wanted}; {_count(others)}"), given_up]
+        given_up = Step(
+            "given_up", "if they are not here by then, it is given up", in_ms=max(0, left_ms)
+        )
+        return [Step("retry", f"{wanted}; {count_words(others)}"), given_up]
 
     def _why_given_up(self, submitted: SubmittedTask, verdict: Verdict) -> str:
         """Say why no larger jury is asked; empty if one may be."""
@@ -219,11 +215,16 @@ class Outlook:
         if vote is None or vote.result is not None:
             return []
         if self._outbox.find(statement_slot(Kind.REVEAL, submitted.task_id)) is not None:
-            return [Step("this node's opened answer waits to be signed", in_ms=0)]
+            return [Step("opening", "this node's opened answer waits to be signed", in_ms=0)]
         opening = find_opening(rows, submitted.task_id, self._network.params)
         if opening is None:
-            return [Step("this node is seated, and has nothing that opens the answer held to it")]
-        return [Step("this node is seated and opens its answer", in_ms=0)]
+            return [
+                Step(
+                    "opening",
+                    "this node is seated, and has nothing that opens the answer held to it",
+                )
+            ]
+        return [Step("opening", "this node is seated and opens its answer", in_ms=0)]
 
     def _workers(self, rows: Rows, submitted: SubmittedTask, now_ms: int) -> list[Step]:
         """Tell whether too few are here to settle a task of somebody else."""
@@ -235,50 +236,67 @@ class Outlook:
         live.discard(submitted.author)
         if len({*live, *sealed}) >= quorum:
             return []
-        return [Step(f"it needs {quorum} workers; {_live(len(live))}: start another node")]
+        return [
+            Step(
+                "workers", f"it needs {quorum} workers; {live_words(len(live))}: start another node"
+            )
+        ]
 
     def _serving(self, rows: Rows, submitted: SubmittedTask, now_ms: int) -> list[Step]:
         """Tell how far our own run of a task is that has no jury yet."""
         task_id = submitted.task_id
         slot = statement_slot(Kind.COMMIT, task_id)
         if find_slot(rows, slot) is not None:
-            return [Step("this node sealed its answer and opens it once it is seated")]
+            return [Step("jury", "this node sealed its answer and opens it once it is seated")]
         if self._outbox.find(slot) is not None:
-            return [Step("this node's sealed answer waits to be signed", in_ms=0)]
+            return [Step("sealing", "this node's sealed answer waits to be signed", in_ms=0)]
         if submitted.task.capability not in self._worker.capabilities:
-            return [Step("this node cannot run {what}")]
+            return [Step("wait", "this node cannot run {what}")]
         if self._worker.is_resting:
-            return [Step("the disk limit of this node is reached: it runs nothing")]
+            return [Step("wait", "the disk limit of this node is reached: it runs nothing")]
         if juries_of(rows, task_id, submitted.author):
             return []
         job = self._worker.find(task_id)
         if job is None:
             return [
-                Step("this node does not run it: enough others sealed, or it has too much to do")
+                Step(
+                    "wait",
+                    "this node does not run it: enough others sealed, or it has too much to do",
+                )
             ]
         return self._job(job, now_ms)
 
     def _job(self, job: Job, now_ms: int) -> list[Step]:
         if job.stage is Stage.RUNNING:
-            return [Step("this node runs it now", in_ms=0)]
+            return [Step("running", "this node runs it now", in_ms=0)]
         if job.stage is Stage.QUEUED:
             return [
-                Step(f"this node runs it soon; {self._worker.load} runs wait or go on", in_ms=0)
+                Step(
+                    "running",
+                    f"this node runs it soon; {self._worker.load} runs wait or go on",
+                    in_ms=0,
+                )
             ]
         ranking, rank, start_ms = self._worker.turn_of(job, now_ms)
         place = f"this node is ranked {rank + 1} of {len(ranking)}"
         if job.runs:
             again = f"a run failed {job.runs} times here; it is tried again"
-            return [Step(again, in_ms=max(0, job.not_before_ms - now_ms))]
+            return [Step("running", again, in_ms=max(0, job.not_before_ms - now_ms))]
         if not self._presences.is_live(job.submitter, now_ms):
-            return [Step(f"{place} and begins once its submitter is back")]
+            return [Step("wait", f"{place} and begins once its submitter is back")]
         if now_ms < start_ms:
-            return [Step(f"{place} and may start then, if still needed", in_ms=start_ms - now_ms)]
+            return [
+                Step(
+                    "running",
+                    f"{place} and may start then, if still needed",
+                    in_ms=start_ms - now_ms,
+                )
+            ]
         if not self._worker.is_needed(job, ranking, rank, now_ms):
             window_ms = self._settings.commit_window_ms
             left_ms = window_ms - (now_ms - job.first_ms) % window_ms
-            return [Step(f"{place}; enough others sealed. It looks again", in_ms=left_ms)]
-        return [Step(f"{place} and starts now", in_ms=0)]
+            return [Step("wait", f"{place}; enough others sealed. It looks again", in_ms=left_ms)]
+        return [Step("running", f"{place} and starts now", in_ms=0)]
 
     def _of_submitter(self, submitted: SubmittedTask, verdict: Verdict, now_ms: int) -> list[Step]:
         """Tell what only the submitter of a task can do."""
@@ -286,48 +304,30 @@ class Outlook:
         quorum, params = quorum_of(task.seats), self._network.params
         if not self._presences.is_live(author, now_ms):
             gone = Step(
-                "its submitter {who} is not live: nobody serves it until that is back", (author,)
+                "wait",
+                "its submitter {who} is not live: nobody serves it until that is back",
+                (author,),
             )
             if verdict.state is not State.OPEN:
                 gone = Step(
-                    "its submitter {who} is not live: only that one can try it again", (author,)
+                    "wait",
+                    "its submitter {who} is not live: only that one can try it again",
+                    (author,),
                 )
             return [gone]
         if verdict.state is State.OPEN:
             wanted = f"its submitter {{who}} seats it once {quorum} or more have sealed"
-            return [Step(wanted, (author,))]
+            return [Step("jury", wanted, (author,))]
         if verdict.state is State.SEATED:
-            absent = _ascending(absent_of(verdict))
+            absent = ascending(absent_of(verdict))
             retried = "its submitter {who} may try it again; a late opening still decides"
-            return [Step("{who} did not open yet", absent, 0), Step(retried, (author,))]
+            return [
+                Step("opening", "{who} did not open yet", absent, 0),
+                Step("retry", retried, (author,)),
+            ]
         why = self._why_given_up(submitted, verdict)
         seats = seats_again(task, params)
         if why or seats is None:
-            return [Step(why)]
+            return [Step("given_up", why)]
         retried = f"its submitter {{who}} may try it again with {seats} seats"
-        return [Step(f"{retried}, if {quorum_of(seats)} others are live", (author,))]
-
-
-def _without(workers: Iterable[PublicKey], those: Collection[PublicKey]) -> tuple[PublicKey, ...]:
-    """Return workers in order, each once, but for some."""
-    return tuple([one for one in dict.fromkeys(workers) if one not in those])
-
-
-def _ascending(workers: Iterable[PublicKey]) -> tuple[PublicKey, ...]:
-    return tuple(sorted(workers))
-
-
-def _live(count: int) -> str:
-    """Say how many may serve."""
-    if count == 0:
-        return "no node that can run {what} is live, its submitter aside"
-    some = "1 node that can run {what} is" if count == 1 else f"{count} that can run {{what}} are"
-    return f"only {some} live, its submitter aside"
-
-
-def _count(others: int) -> str:
-    return {0: "none is", 1: "1 is"}.get(others, f"{others} are")
-
-
-def _more(count: int) -> str:
-    return "1 more answer is" if count == 1 else f"{count} more answers are"
+        return [Step("retry", f"{retried}, if {quorum_of(seats)} others are live", (author,))]

@@ -8,8 +8,8 @@ from consensus.log import RowEvidence, chain_answer, chain_of, find_task, find_v
 from consensus.rows import Rows
 from consensus.story import Said
 from consensus.verdict import State, SubmittedTask
-from node.core.outlook import Step
 from node.core.presences import Presences
+from node.core.steps import Step
 from node.explain.views import (
     AttemptWhyView,
     CountView,
@@ -135,6 +135,7 @@ def _said(rows: Rows, said: Said) -> SaidView:
 
 def _step(rows: Rows, step: Step, capability: str) -> StepView:
     return StepView(
+        kind=step.kind,
         text=step_words(rows, step, capability),
         in_s=None if step.in_ms is None else step.in_ms / 1_000,
         workers=tuple(worker_view(rows, worker) for worker in step.workers),

@@ -5,6 +5,7 @@ Every `because` is a list of sentences for people; the fields beside it hold the
 
 from dataclasses import dataclass
 
+from node.core.steps import StepKind
 from node.explain.worker_views import WorkerWhyView
 from node.views import TaskState, WorkerView
 
@@ -88,11 +89,17 @@ class StepView:
     """Something a task waits for, or that will happen to it.
 
     Attributes:
+        kind: What kind of thing it is: `workers` too few can run it, `sealing` some have not sealed
+            an answer yet, `stand_by` which others may start, `early` when an answer counts that was
+            sealed before its turn, `window` the commit window ends, `jury` its jury is signed,
+            `opening` jurors have not opened, `retry` it is tried again, `given_up` nothing more is
+            done for it, `running` this node runs it or will, `wait` anything else comes first.
         text: In words, names included.
         in_s: Seconds until then; 0 is now, None where nobody can know.
         workers: Whom it is about.
     """
 
+    kind: StepKind
     text: str
     in_s: float | None
     workers: tuple[WorkerView, ...]

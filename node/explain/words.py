@@ -8,7 +8,7 @@ from consensus.reputation import Z2_PPM
 from consensus.reputation_steps import PairStep, ReputationSteps
 from consensus.rows import Rows
 from node.commands_text import PEER_ID_SHOWN, shortened
-from node.core.outlook import Step
+from node.core.steps import Step
 from node.names import worker_view
 from node.show import answer_text
 from protocol.ids import PublicKey

@@ -127,7 +127,12 @@ async def test_explain__prints_one_document(run: Run) -> None:
     }
 
     assert [one["kind"] for one in documents.values()] == ["task", "record", "worker"]
-    assert documents[TASK_ID]["task"]["next"][1] == {"text": "then", "in_s": 3.25, "workers": []}
+    assert documents[TASK_ID]["task"]["next"][1] == {
+        "kind": "retry",
+        "text": "then",
+        "in_s": 3.25,
+        "workers": [],
+    }
     assert documents["bo"]["worker"]["worker"]["rank"] == 1
     assert documents["bo"]["task"] is None
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from node.core.steps import StepKind
 from node.views_events import EventType
 from tests.fakes_market import FakeMarket
 from tests.node.test_rpc_openapi import document_of
@@ -40,6 +41,12 @@ def test_rpc_page__has_every_event() -> None:
     }
 
     assert told == {*get_args(EventType), "gap"}
+
+
+def test_rpc_page__has_every_kind_of_step() -> None:
+    told = PAGE.partition("**Steps**")[2].partition("\n\n")[0].partition("for programs:")[2]
+
+    assert tuple(re.findall(r"`(\w+)`", told)) == get_args(StepKind)
 
 
 async def test_rpc_page__has_every_status_of_an_error() -> None:

@@ -1,9 +1,12 @@
 """What a task is said to wait for, held against what then happens."""
 
-from consensus.log import find_task
+from typing import get_args
+
+from consensus.log import find_task, find_verdict
+from consensus.verdict import State
 from node.core.events import Room
-from node.core.outlook import Step
 from node.core.settings import Settings
+from node.core.steps import Step, StepKind
 from protocol.ids import TaskId
 from protocol.statements import Jury
 from tests.builders import a_jury, a_record, id_of, key
@@ -43,6 +46,10 @@ def told(world: World, task_id: TaskId) -> list[str]:
     return lines
 
 
+def kinds(world: World, task_id: TaskId) -> list[StepKind]:
+    return [step.kind for step in steps(world, task_id)]
+
+
 def has(lines: list[str], *parts: str) -> bool:
     return any(all(part in line for part in parts) for line in lines)
 
@@ -80,6 +87,8 @@ def test_steps__name_who_has_not_sealed_and_when_stand_bys_start() -> None:
     world.run(stand_bys.in_ms)
     then = told(world, task_id)
 
+    assert kinds(world, task_id)[:2] == ["sealing", "stand_by"]
+    assert stand_bys.kind == "stand_by"
     assert has(lines, f"0: 1 of 2 sealed answers are here; {order[1]}, {order[2]} did not seal")
     assert has(lines, "the stand-bys ranked 4 to 6 may start", ", ".join(order[3:6]))
     assert has(then, ", ".join(order[1:6]), "did not seal")
@@ -97,6 +106,7 @@ def test_steps__say_when_the_commit_window_ends_and_that_comes_true() -> None:
     before = jurors(world, task_id)
     world.run(101)
 
+    assert window.kind == "window"
     assert window.words == "the commit window ends; then it is seated with what is there"
     assert before == []
     assert len(jurors(world, task_id)) == 1
@@ -126,6 +136,7 @@ def test_steps__tell_when_an_answer_counts_that_came_before_its_turn() -> None:
     commit(world, task_id, order[0])
     world.run(101)
 
+    assert {step.kind for step in early} == {"early"}
     assert [NAMES[step.workers[0]] for step in early] == order[3:5]
     assert before == []
     assert jurors(world, task_id) == [sorted([order[0], order[3], order[4]])]
@@ -139,6 +150,7 @@ def test_steps__say_that_a_task_is_tried_again_without_the_silent_if_others_are_
 
     silent = ", ".join(NAMES[one] for one in sorted(key(name) for name in jury[1:]))
     lines = told(world, task_id)
+    assert kinds(world, task_id) == ["opening", "retry"]
     [again] = [step for step in steps(world, task_id) if "tried again" in step.words]
     assert again.in_ms is not None
     world.run(again.in_ms - 1)
@@ -184,6 +196,7 @@ def test_steps__say_what_a_split_task_needs_and_when_it_is_given_up() -> None:
     split(world, task_id, *CROWD[:3])
 
     lines = told(world, task_id)
+    assert kinds(world, task_id) == ["retry", "given_up"]
     [end] = [step for step in steps(world, task_id) if "given up" in step.words]
     assert end.in_ms is not None
     world.run(end.in_ms + 100)
@@ -206,6 +219,7 @@ def test_steps__say_that_a_task_was_cancelled() -> None:
     task_id = world.ask("me")
     world.cancel("me", task_id)
 
+    assert kinds(world, task_id) == ["given_up"]
     assert told(world, task_id) == ["it was cancelled here: this node does nothing more for it"]
 
 
@@ -225,6 +239,7 @@ def test_steps__say_that_a_void_task_stays_void() -> None:
     world.hear("me", a_record("an", task))
     world.hear("me", a_record("an", jury))
 
+    assert kinds(world, task_id) == ["given_up"]
     assert has(told(world, task_id), "a void task stays void")
 
 
@@ -235,6 +250,7 @@ def test_steps__say_that_a_foreign_task_waits_for_its_submitter() -> None:
     serving.show_submitter(world, ttl_ms=0)
     gone = told(world, task_id)
 
+    assert kinds(world, task_id) == ["wait", "wait"]
     assert has(here, "2000: this node is ranked 4 of 4 and may start then, if still needed")
     assert has(here, "its submitter an seats it once 2 or more have sealed")
     assert has(gone, "its submitter an is not live: nobody serves it until that is back")
@@ -247,6 +263,7 @@ def test_steps__tell_how_far_our_own_run_is() -> None:
     first, second = serving.tasks_ranking("me", "bo", "cy", seats=3)[:2]
     running, queued = serving.ask(world, first), serving.ask(world, second)
     during = told(world, running), told(world, queued)
+    assert [kinds(world, one)[0] for one in (running, queued)] == ["running", "running"]
     world.run(1_000)
     sealed = told(world, running)
 
@@ -277,6 +294,38 @@ def test_steps__of_a_foreign_task_name_who_did_not_open() -> None:
 
     assert has(told(world, task_id), "0: ", "bo", "cy", "di", "did not open yet")
     assert has(told(world, task_id), "its submitter an may try it again; a late opening")
+
+
+OPEN_ALONE = {"workers", "sealing", "stand_by", "early", "window", "jury", "running"}
+
+
+def test_steps__of_each_kind_come_only_while_a_task_can_be_so() -> None:
+    seen: dict[StepKind, set[State]] = {}
+    for silent in ("", "cy"):
+        world = World("me", *CROWD)
+        world.answer = lambda name, _text: "negative" if name in ("bo", "di") else "positive"
+        world.start()
+        world.run(3_000)
+        task_ids = [world.ask("me", f"text {number}") for number in range(3)]
+        if silent:
+            world.kill(silent)
+        for _ in range(200):
+            world.run(100)
+            for name in world.nodes:
+                log = world.nodes[name].log
+                for task_id in task_ids:
+                    verdict = find_verdict(log, task_id)
+                    if name != silent and verdict is not None:
+                        for step in steps(world, task_id, name):
+                            seen.setdefault(step.kind, set()).add(verdict.state)
+
+    assert set(seen) <= set(get_args(StepKind))
+    assert {"sealing", "stand_by", "window", "opening", "running", "retry"} <= set(seen)
+    for kind, states in seen.items():
+        if kind in OPEN_ALONE:
+            assert states == {State.OPEN}, kind
+        if kind == "opening":
+            assert states <= {State.SEATED, State.SPLIT}
 
 
 def test_steps__change_nothing() -> None:

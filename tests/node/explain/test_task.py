@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from consensus.contributions import contribution_of
 from consensus.log import RowEvidence, find_task, find_verdict, newest_tasks
 from consensus.story import Story
-from node.core.outlook import Step
 from node.core.presences import Presences
 from node.core.settings import Settings
+from node.core.steps import Step
 from node.explain.task import task_why
 from node.explain.views import TaskWhyView
 from node.show import STATE_NAMES, answer_text
@@ -179,11 +179,12 @@ def test_task_why__puts_names_into_steps_and_tells_how_those_are() -> None:
     told = why(
         rows_of([a_record("an", TASK), a_record("bo", a_profile("{what}"))]),
         TASK_ID,
-        Step("{who} did not open yet", (key("bo"), key("cy")), 0),
-        Step("it needs {what}", in_ms=2_500),
+        Step("opening", "{who} did not open yet", (key("bo"), key("cy")), 0),
+        Step("workers", "it needs {what}", in_ms=2_500),
     )
 
     first, second = told.next
+    assert (first.kind, second.kind) == ("opening", "workers")
     assert first.text.startswith("{what}~")
     assert first.text.endswith(" did not open yet")
     assert (second.in_s, second.text[:18]) == (2.5, "it needs sentiment")
@@ -205,7 +206,7 @@ def test_task_why__keeps_text_of_strangers_from_the_terminal() -> None:
         a_record("bo", a_reveal("bo", task_id, answer), created_ms=NOON_MS + 3),
     ]
 
-    told = why(rows_of([hostile, *day]), task_id, Step("{who} on {what}", (key("bo"),)))
+    told = why(rows_of([hostile, *day]), task_id, Step("wait", "{who} on {what}", (key("bo"),)))
 
     sentences = [*told.because, *(one.because for one in told.jurors), told.next[0].text]
     assert all(text.isprintable() for text in sentences)
