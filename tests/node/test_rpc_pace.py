@@ -10,10 +10,13 @@ from node.rpc.pace import NETWORK_BITS, Pace, Rate, client_of, retry_after
 
 ALL, ONE = Rate(40.0, 200.0), Rate(20.0, 60.0)
 COST_MAX = 20.0
-CLIENTS = "abc"
+CLIENTS = "abcdefghij"
 # Who asks after how many seconds, and what that turns out to cost.
 ASKED = st.lists(
-    st.tuples(st.sampled_from(CLIENTS), st.floats(0, 3), st.floats(0.25, COST_MAX)), max_size=80
+    st.tuples(
+        st.sampled_from(CLIENTS), st.sampled_from([0.0, 0.05, 3.0]), st.floats(0.25, COST_MAX)
+    ),
+    max_size=80,
 )
 
 
@@ -61,6 +64,17 @@ def test_pace__lets_everybody_in_again_who_waits_as_long_as_it_says(
 
     assert pace.wait_s(client) == 0
     assert wait_s <= (max(ALL.most / ALL.per_s, ONE.most / ONE.per_s)) + 1
+
+
+def test_pace__lets_nobody_owe_more_than_was_saved_up_before() -> None:
+    clock = Clock()
+    pace = paced(clock)
+    for client in CLIENTS:
+        pace.take(client, 1e6)
+
+    assert pace.wait_s("a") == (ALL.most + 1) / ALL.per_s
+    clock.now_s += pace.wait_s("a")
+    assert pace.wait_s("a") == 0
 
 
 @given(ASKED)
