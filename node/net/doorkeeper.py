@@ -63,8 +63,9 @@ class Doorkeeper:
         try:
             with _slot(self._half_open, ip):
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
+            is_free = self._has_place(ip)  # asked again: many may have shaken hands meanwhile
             with _slot(self._open, ip):
-                if self._is_welcome(muxed.peer_id):
+                if is_free and self._is_welcome(muxed.peer_id):
                     await muxed.event_closed.wait()
                 else:
                     self._counters.add("connections_refused")
@@ -80,8 +81,13 @@ class Doorkeeper:
         return (
             self._half_open[ip] < limits.half_open_per_ip_max
             and self._half_open.total() < limits.half_open_total_max
-            and self._open[ip] < limits.connections_per_ip_max
-            and self._open.total() < limits.connections_inbound_max
+            and self._has_place(ip)
+        )
+
+    def _has_place(self, ip: str) -> bool:
+        return (
+            self._open[ip] < self._limits.connections_per_ip_max
+            and self._open.total() < self._limits.connections_inbound_max
         )
 
     async def _admit_stream(self, stream: INetStream) -> None:

@@ -1,5 +1,6 @@
 """Listening, dialling, and noticing who is gone."""
 
+import contextlib
 import logging
 import socket
 from functools import partial
@@ -208,6 +209,23 @@ async def test_connections__are_not_used_up_by_those_that_came_and_went() -> Non
             await until(lambda: not ann.net.peers())
 
         await connect(bob, ann)
+
+
+async def test_connections__keep_to_their_bounds_though_many_come_at_one_moment() -> None:
+    ann = a_station("ann", connections_max=16, connections_inbound_max=4)
+
+    async def come(target: Target) -> None:
+        with contextlib.suppress(Exception):  # refused, in one of a dozen ways
+            async with intruder(target):
+                await trio.sleep_forever()
+
+    async with running(ann), trio.open_nursery() as nursery:
+        target = Target("127.0.0.1", int(ann.net.addresses()[0].split("/")[4]), ann.net.peer_id)
+        for _ in range(12):
+            nursery.start_soon(come, target)
+        await until(lambda: ann.net.stats().get("connections_refused", 0) == 8)
+        await until(lambda: len(ann.net.peers()) == 4)
+        nursery.cancel_scope.cancel()
 
 
 async def test_watchdog__frees_the_place_of_one_who_never_follows_our_topics() -> None:
