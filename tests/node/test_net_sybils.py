@@ -79,7 +79,7 @@ async def test_sybils__that_relay_nothing_keep_no_message_from_the_honest(
         f" {hidden_s[len(hidden_s) * 99 // 100]:.1f} s, the last {hidden_s[-1]:.1f} s;"
         f" of {len(waits_s)} in all, {len(lost)} came by sync alone"
     )
-    assert len(lost) * 50 <= len(waits_s)  # one in a thousand is not advertised to somebody
+    assert len(lost) * 20 <= len(waits_s)  # whatever was said as the meshes were replaced
     assert waits_s[len(waits_s) * 99 // 100] <= WITHIN_S
     assert waits_s[-1] <= 2 * WITHIN_S  # sync asks Sybils, too
     for one in town.honest:
