@@ -65,12 +65,13 @@ def test_poison__has_no_honest_node_blame_another(tmp_path: Path) -> None:
             wait_capable(node, 2)
         _, _, host, _, port, _, peer_id = alice.address.split("/")
         target = Target(host, int(port), peer_id)
-        before, wrong, kinds = alice.status()["records"], 0, 0
+        before, kinds = alice.status()["records"], 0
+        wrong: set[bytes] = set()  # what is said again within two minutes is not looked at again
         for _ in range(ROUNDS):
             for poison in poisoner.all(int(time.time() * 1_000)):
                 topic = topics.records if poison.channel is Channel.RECORDS else topics.presence
                 trio.run(say, target, topic, poison, alice)
-                wrong += poison.is_wrong
+                wrong.update([poison.data] if poison.is_wrong else [])
                 kinds += 1
         final = [node.submit("still trading", seats=1) for node in nodes]
         for node, task_id in zip(nodes, final, strict=True):
@@ -79,10 +80,12 @@ def test_poison__has_no_honest_node_blame_another(tmp_path: Path) -> None:
         held = {node.name: blame_by(node) for node in nodes}
         stored = alice.status()["records"] - before - len(final) * 4
 
-        print(f"\nseed {seed}: {kinds} messages, {wrong} of them wrong, {stored} records stored")
+        print(
+            f"\nseed {seed}: {kinds} messages, {len(wrong)} of them wrong, {stored} records stored"
+        )
         print(held)
         assert held["bob"] == held["carol"] == {}
-        assert held["alice"]["gossip_rejected"] + held["alice"]["gossip_wrong_size"] == wrong
+        assert held["alice"]["gossip_rejected"] + held["alice"]["gossip_wrong_size"] == len(wrong)
         assert "peers_banned" not in held["alice"]
         assert stored >= 8 * ROUNDS
         assert [node.stop() for node in nodes] == [0, 0, 0]
