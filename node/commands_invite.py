@@ -65,10 +65,11 @@ def chosen_addresses(named: tuple[str, ...], status: dict[str, Any]) -> tuple[st
     """Return full addresses of a node: those that were named, else its own, the widest first.
 
     Raises:
-        UsageError: One that was named is no address of this node.
+        UsageError: One that was named is no address of this node, or they are too many.
         StartError: It has none.
     """
     from bootstrap.addresses import BadAddress, parse_address
+    from node.invite import ADDRESSES_MAX
 
     peer_id: str = status["peer_id"]
     if named:
@@ -82,7 +83,10 @@ def chosen_addresses(named: tuple[str, ...], status: dict[str, Any]) -> tuple[st
             if address.peer_id != peer_id:
                 raise UsageError(f"--address {text}: is of another node, this one is {peer_id}")
             found.append(address.text)
-        return tuple(dict.fromkeys(found))
+        distinct = tuple(dict.fromkeys(found))
+        if len(distinct) > ADDRESSES_MAX:
+            raise UsageError(f"--address: {len(distinct)} of them, at most {ADDRESSES_MAX}")
+        return distinct
     own = [parse_address(text).text for text in status["addresses"]]
     if not own:
         raise StartError("the node listens nowhere; name an --address")

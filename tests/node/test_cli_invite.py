@@ -94,6 +94,15 @@ async def test_invite__takes_addresses_of_this_node_alone(home: Path) -> None:
     assert (bad.code, bad.err.count("\n")) == (2, 1)
 
 
+def test_chosen_addresses__refuse_more_than_a_link_holds() -> None:
+    named = tuple(f"/ip4/192.0.2.{number}/tcp/7460" for number in range(5))
+    status = {"peer_id": ME, "addresses": []}
+
+    assert len(chosen_addresses((*named[:4], named[0]), status)) == 4
+    with pytest.raises(UsageError, match="--address: 5 of them, at most 4"):
+        chosen_addresses(named, status)
+
+
 def test_chosen_addresses__need_a_node_that_listens() -> None:
     with pytest.raises(StartError, match="listens nowhere"):
         chosen_addresses((), {"peer_id": ME, "addresses": []})
