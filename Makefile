@@ -90,6 +90,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.rpc
 	$(BIN)/python -m bench.gossip
 	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.dashboard --minutes 2
 
 # Half an hour: five real nodes, churn, a flooder. Slopes of what must not grow.
 soak: $(VENV)/.dev

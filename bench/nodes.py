@@ -87,7 +87,7 @@ class BenchNode:
 
 @contextmanager
 def network(
-    root: Path, names: list[str], *, genesis: str | None = None
+    root: Path, names: list[str], *, genesis: str | None = None, program: str = "node.main"
 ) -> Iterator[list[BenchNode]]:
     """Run echo nodes of a network of their own, each ready and counting all others as capable."""
     genesis = genesis or os.urandom(16).hex()
@@ -95,7 +95,7 @@ def network(
     try:
         for name in names:
             bootstrap = nodes[0].status()["addresses"] if nodes else []
-            nodes.append(started(root, name, genesis, bootstrap))
+            nodes.append(started(root, name, genesis, bootstrap, program))
         for node in nodes:
             _wait(lambda n=node: n.status()["capable"].get("echo", 0) >= len(nodes) - 1, node)
         yield nodes
@@ -110,9 +110,11 @@ def network(
                 node.process.wait()
 
 
-def started(root: Path, name: str, genesis: str, bootstrap: list[str]) -> BenchNode:
+def started(
+    root: Path, name: str, genesis: str, bootstrap: list[str], program: str = "node.main"
+) -> BenchNode:
     """Start one echo node, for the first time or again, and wait until it is ready."""
-    command = [sys.executable, "-m", "node.main", "--id", name, "--home", str(root)]
+    command = [sys.executable, "-m", program, "--id", name, "--home", str(root)]
     command += ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-port", "0", "--task-type", "echo"]
     command += ["--network-genesis", genesis, "--log-level", "warning", "--config", os.devnull]
     for address in bootstrap:

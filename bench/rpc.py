@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from bench.nodes import BenchNode, network
@@ -46,8 +46,12 @@ class History:
     def bring(self, tasks: int) -> None:
         """Bring tasks of one submitter and three jurors that nobody knew."""
         for _, raws in history(self._network, tasks, STATEMENTS_TOGETHER):
-            for chunk in _chunks(raws):
-                self._client.import_log(chunk)
+            self.take(raws)
+
+    def take(self, raws: Iterable[bytes]) -> None:
+        """Bring packed records in, in their order."""
+        for chunk in _chunks(raws):
+            self._client.import_log(chunk)
 
 
 def lists(node: BenchNode, past: History, rounds: int) -> dict[str, list[float]]:
@@ -207,7 +211,7 @@ def _figures(ascending: list[float]) -> dict[str, float]:
     }
 
 
-def _chunks(raws: list[bytes]) -> Iterator[bytes]:
+def _chunks(raws: Iterable[bytes]) -> Iterator[bytes]:
     chunk = b""
     for raw in raws:
         framed = len(raw).to_bytes(4, "big") + raw
