@@ -88,6 +88,7 @@ class Visit:
     def stay(self, view: str, seconds: float, go: Callable[[], None]) -> Stay:
         """Go somewhere, stay there, and say how it was."""
         mark = f"bench {time.monotonic_ns()}"
+        self.page.evaluate("() => globalThis.benchLong?.splice(0)")  # our own collecting was long
         self._browser.start_tracing(categories=list(CATEGORIES))
         began_s = time.monotonic()
         go()

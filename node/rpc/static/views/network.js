@@ -49,7 +49,7 @@ export function mount(root, { signal, setTitle }) {
         return { status, peers: found };
       },
       render: ({ status, peers: found }) => {
-        show(drawn, picture(status, found));
+        nextFrame(() => signal.aborted || show(drawn, picture(status, found)));
         return peerTable(found);
       },
       types: ["peer", "scores"],
@@ -59,6 +59,9 @@ export function mount(root, { signal, setTitle }) {
   );
   return peers;
 }
+
+/** Do something once what is there now is painted: of hundreds of peers, table and picture take long enough alone. */
+const nextFrame = (work) => requestAnimationFrame(() => setTimeout(work));
 
 function overview(status) {
   const tasks = status.tasks;
