@@ -29,7 +29,7 @@ from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, StreamRules
 from node.services import Services
 
-STREAMS_MAX = 48  # of 64 connections, so that a question always finds one
+STREAMS_MAX = 48  # of 192 connections, so that a question always finds one
 PAUSE_SECONDS = 1.0  # a stream costs a stranger's node some 0.3 ms each time it is told something
 HEAVY_AT_ONCE = 1
 PAGE_TOKENS = 0.25  # a file of the page comes out of a dictionary

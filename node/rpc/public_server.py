@@ -20,8 +20,8 @@ from node.services import Services
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
     from trio_typing import TaskStatus
 
-CONNECTIONS_MAX = 64
-CONNECTIONS_MAX_OF_ONE = 16  # two browsers: each opens six
+CONNECTIONS_MAX = 192
+CONNECTIONS_MAX_OF_ONE = 48  # eight browsers behind one router: each opens six
 # Even to refuse a connection takes 0.3 ms: without this a single stranger who opened one after the
 # other kept three quarters of a core busy. Whoever is more waits in the queue of the system.
 COMING = Rate(per_s=100.0, most=200.0)
