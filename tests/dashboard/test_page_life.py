@@ -43,7 +43,12 @@ def node(town: Street) -> RealNode:
     everyone = tuple(ANSWERS)
     players.judge("sue", a_task(HOSTILE + UNRULY, nonce=1), ANSWERS, openers=everyone)
     players.judge("sue", a_task("half opened", nonce=2), ANSWERS, openers=["ann"])
-    players.judge("sue", a_task("undecided", nonce=3), dict(zip(everyone, "abc")), openers=everyone)
+    players.judge(
+        "sue",
+        a_task("undecided", nonce=3),
+        dict(zip(everyone, "abc", strict=True)),
+        openers=everyone,
+    )
     strange = dict.fromkeys(everyone, HOSTILE)
     players.judge("sue", a_task("answers strangely", nonce=4), strange, openers=everyone)
     refused = dict.fromkeys(everyone, "!not_utf8")
@@ -56,9 +61,8 @@ def views_of(node: RealNode) -> dict[str, str]:
     """Return an address for every view, tasks of every kind and a record among them."""
     tasks = {task["text"][:8]: task["task_id"] for task in node.ask("/tasks")["tasks"]}
     found = {f"task {text}": f"/tasks/{task_id}" for text, task_id in tasks.items()}
-    record_id = node.ask(f"/explain/{next(iter(tasks.values()))}")["task"]["records"][0][
-        "record_id"
-    ]
+    said = node.ask(f"/explain/{next(iter(tasks.values()))}")["task"]["records"]
+    record_id = said[0]["record_id"]
     worker = f"/workers/{key('ann').hex()}"
     return {**VIEWS, **found, "worker": worker, "record": f"/records/{record_id}"}
 
