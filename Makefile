@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES := protocol consensus bootstrap node tests bench tools examples
 
-.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long fuzz-long killers-long sim sim-long interop bench soak clean
+.PHONY: install demo test lint check e2e chaos chaos-ci chaos-long damage-long fuzz-long killers-long sim sim-long interop browser bench soak clean
 
 install: $(VENV)/.ml
 
@@ -63,6 +63,14 @@ interop: $(VENV)/.dev tests/interop/node_modules/.package-lock.json
 
 tests/interop/node_modules/.package-lock.json: tests/interop/package-lock.json
 	npm ci --prefix tests/interop
+	touch $@
+
+# The dashboard as people see it: a real Chromium, real nodes; needs the packages chromium and npm.
+browser: $(VENV)/.dev tests/dashboard/node_modules/.package-lock.json
+	AIMARKET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/dashboard -n 2
+
+tests/dashboard/node_modules/.package-lock.json: tests/dashboard/package-lock.json
+	npm ci --prefix tests/dashboard
 	touch $@
 
 # A hundred thousand messages that are nearly right, for every decoder and handler of the door.
