@@ -3,7 +3,8 @@
 A real node, whose peers alone are made up, and the Chromium of the system, whose one page goes
 round the views. Every task of its main thread is timed in Chromium's own trace, by the wall clock
 and by the processor: what a page waits for a processor is the machine's, not the page's. After each
-stay garbage is collected and what is left is counted; the slopes compare each view with itself.
+stay garbage is collected and what is left is counted; the slopes compare each view with itself,
+from the second round on: the first is when its code is loaded and compiled.
 """
 
 import argparse
@@ -34,8 +35,7 @@ LONG_TASK_TARGET_MS = 100.0
 HEAP_TARGET_MIB_A_MIN = 0.1  # one MiB in ten minutes
 COUNTED_TARGET_A_MIN = 20.0  # of nodes or listeners; what is shown differs a little each time
 STAY_S = 20.0
-ROUNDS_MIN = 2  # a slope needs two stays at each view
-SETTLED_S = 60.0  # before memory is expected to be flat, or a tenth of the run
+ROUNDS_MIN = 3  # a slope needs two stays at each view, after the first, in which its code comes
 EMPTY = "(empty page)"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -203,8 +203,7 @@ def main() -> None:
     stays, how = measure(options.minutes, options.tasks, options.tasks_a_s)
     views = list(dict.fromkeys(one.view for one in stays))
     by_view = {view: _figures([one for one in stays if one.view == view]) for view in views}
-    settled_s = min(SETTLED_S, 6 * options.minutes)
-    settled = [one for one in stays if one.at_s >= settled_s and one.view != EMPTY]
+    settled = stays[len(views) :]  # after the empty page and the first round
     slopes = {what: slope_a_minute(settled, what) for what in COUNTED}
     if options.json:
         left = [(one.view, one.at_s, one.left) for one in stays]
