@@ -2,7 +2,7 @@
 
 import uPlot from "./vendor/uPlot.esm.js";
 import { h, s, show } from "./dom.js";
-import { line } from "./format.js";
+import { exact, line } from "./format.js";
 
 const HEIGHT = 150;
 const TALL = 240;
@@ -11,9 +11,16 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const stroke = (at) => colour(`--line-${at % 6}`);
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [10, 4]]; // not by colour alone
 
+/** A moment on an axis, as exact as the distance to the next one asks for. */
+function clock(seconds, step) {
+  const [day, time] = exact(1000 * seconds).split(" ");
+  if (step >= 86_400) return day.slice(5);
+  return step < 60 ? time : time.slice(0, 5);
+}
+
 const axes = () => {
   const quiet = { stroke: colour("--quiet"), grid: { stroke: colour("--hair"), width: 1 }, ticks: { stroke: colour("--hair"), width: 1 }, font: "12px system-ui, sans-serif" };
-  return [{ ...quiet, grid: { show: false } }, { ...quiet, size: 52, values: (_, ticks) => ticks.map((one) => (one >= 10_000 ? `${one / 1000}k` : one)) }];
+  return [{ ...quiet, grid: { show: false }, space: 60, values: (_, ticks, axis, space, step) => ticks.map((one) => clock(one, step)) }, { ...quiet, size: 52, values: (_, ticks) => ticks.map((one) => (one >= 10_000 ? `${one / 1000}k` : one)) }];
 };
 
 /** Draw lines over time. `show(at_ms, series)` renews them. */
@@ -78,7 +85,7 @@ function chart(root, { height, title, signal }, plan) {
     drawn?.destroy();
     key = wanted;
     const width = Math.max(200, place.clientWidth);
-    drawn = new uPlot({ width, height, series, axes: axes(), legend: { show: false }, cursor: { show: false }, scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1e-9, (high ?? 1) * 1.08) || 1] } } }, data, place);
+    drawn = new uPlot({ width, height, series, axes: axes(), legend: { show: false }, cursor: { show: false }, scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } } }, data, place);
     drawn.root.querySelector("canvas").setAttribute("aria-hidden", "true");
   }
 

@@ -45,9 +45,14 @@ export function mount(root, { signal, setTitle }) {
 
 const KEPT_MAX = 720;
 
-/** Join what came now to what is here; begin anew after a restart of the node. */
+/** Join what came now to what is here; where the node was away the lines are broken. */
 function take(kept, found) {
   kept.everyMs = found.every_ms;
+  const first = found.at_ms[0];
+  if (kept.at.length && first - kept.at.at(-1) > 3 * kept.everyMs) {
+    kept.at.push(first - kept.everyMs);
+    for (const values of Object.values(kept.series)) values.push(null);
+  }
   kept.at.push(...found.at_ms);
   for (const [key, values] of Object.entries(found.series)) (kept.series[key] ??= []).push(...values);
   const over = kept.at.length - KEPT_MAX;
