@@ -75,8 +75,9 @@ class CrowdedMarket(NodeMarket):
 
     def _one(self, number: int, ours: str) -> PeerView:
         is_linked = number % (KNOWN // LINKED) == 0
+        neighbour = CROWD.all[number - number % (KNOWN // LINKED)].public_key
         return replace(
-            self._peer_view(CROWD.all[number].public_key, None),
+            self._peer_view(CROWD.all[number].public_key, None, ()),
             address=f"/ip4/127.0.0.1/tcp/{4_000 + number}" if is_linked else "",
             connected=is_linked,
             outbound=number % 2 == 0,
@@ -84,6 +85,10 @@ class CrowdedMarket(NodeMarket):
             capabilities=("echo",),
             load=number % 7,
             state_digest="00" * 32 if number in CROWD.differs else ours,
+            latency_ms=1.0 + number if is_linked else None,
+            in_mesh=is_linked and number % 3 == 0,
+            same_state=number not in CROWD.differs,
+            heard_through="" if is_linked else peer_id_of(neighbour),
         )
 
 

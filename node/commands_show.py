@@ -155,6 +155,7 @@ def show_peers(peers: Sequence[Row]) -> None:
             who(peer),
             ("out" if peer["outbound"] else "in") if peer["connected"] else "-",
             "yes" if peer["live"] else "no",
+            _latency(peer),
             str(peer["load"]),
             ", ".join(shortened(item, 24) for item in peer["capabilities"]) or "-",
             peer["state_digest"][:8] or "-",
@@ -162,8 +163,13 @@ def show_peers(peers: Sequence[Row]) -> None:
         )
         for peer in peers
     ]
-    columns = ("peer", "link", "live", "load", "can run", "state", "address")
+    columns = ("peer", "link", "live", "latency", "load", "can run", "state", "address")
     show_table(columns, rows, empty="no peers: this node is alone")
+
+
+def _latency(peer: Row) -> str:
+    latency_ms = peer.get("latency_ms")  # an older node does not tell
+    return "-" if latency_ms is None else f"{latency_ms:.1f} ms"
 
 
 def show_status(status: Row) -> None:

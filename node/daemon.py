@@ -3,22 +3,25 @@
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 
 import trio
 
+from consensus.log import state_digest
+from consensus.rows import Changes
 from node.archive import NodeArchive
+from node.beside import RecentStates, Tellers
 from node.clock import Clock
 from node.config import Config
 from node.core.effects import Channel
-from node.core.events import CapabilitiesChanged, Room, Started
+from node.core.events import CapabilitiesChanged, Started
 from node.core.machine import Machine
 from node.core.presences import Presences
 from node.core.settings import Settings
-from node.disk import DiskWatch
+from node.disk import watch_disk
 from node.errors import SignedElsewhere, first_of
 from node.exchange import PRESENCES_MAX
 from node.explain.differ import NodeDiffer
@@ -117,6 +120,7 @@ class _Node:
             adopts=is_adopting(config.directory),
         )
         self._clock = Clock()
+        self._states, self._tellers = RecentStates(state_digest(store.log)), Tellers()
         measured = Instruments(key.signer.public_key, [t.task_type.name for t in work.task_types])
         self._reporter = Reporter(
             Feed(os.urandom(RUN_BYTES).hex()),
@@ -144,7 +148,7 @@ class _Node:
             differs=self._note_difference,
             recovery=recovery,
             adopted=self._note_adopted,
-            stepped=self._reporter.note_step,
+            stepped=self._note_step,
             instruments=measured,
         )
         self._sync = Sync(
@@ -199,6 +203,8 @@ class _Node:
             topics=self._topics,
             clock=self._clock,
             counters=self._host.stats,
+            states=self._states,
+            tellers=self._tellers,
             joining=lambda: self._joining,
             has_bootstrap=bool(config.bootstrap),
             default_type=next(iter(config.task_types), ""),
@@ -236,7 +242,7 @@ class _Node:
                 await nursery.start(self._inference.run)
                 nursery.start_soon(self._tell_capabilities)
                 nursery.start_soon(learn_addresses, self._joiner, self._loop)
-                nursery.start_soon(self._watch_disk)
+                nursery.start_soon(watch_disk, self._config, self._loop)
                 nursery.start_soon(self._meter.run)
                 nursery.start_soon(self._sampler.run)
                 await nursery.start(tell_addresses, self._net, self._loop, self._joiner.moved)
@@ -312,6 +318,11 @@ class _Node:
 
     def _hear(self, record: Verified, teller: PeerId) -> None:
         self._ear.note(record, teller)
+        self._tellers.note(record, teller)
+
+    def _note_step(self, written: Sequence[Changes]) -> None:
+        self._states.note_step(written, self._clock.now().ms)
+        self._reporter.note_step(written)
 
     def _condition(self) -> NodeEvent:
         return self._market.condition()
@@ -335,16 +346,3 @@ class _Node:
             await self._loop.tell(CapabilitiesChanged(self._inference.capabilities()))
             await self._capable.wait()
             self._capable = trio.Event()
-
-    async def _watch_disk(self) -> None:
-        await DiskWatch(
-            self._config.directory,
-            limit_bytes=self._config.disk_limit_bytes,
-            room=self._note_room,
-            no_space=self._loop.suspend,
-        ).run()
-
-    async def _note_room(self, is_full: bool) -> None:
-        if is_full:
-            logger.warning("behind: 90 % of the disk limit is used; nothing foreign is stored")
-        await self._loop.tell(Room(is_full))

@@ -1,17 +1,39 @@
 """Watching the disk: how much of the limit is used, and whether any room is left at all."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trio
 
+from node.config import Config
+from node.core.events import Room
+from node.loop import Loop
 from node.recovery import PROBE_BYTES
+
+logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 MEASURE_EVERY = 10  # looks; adding up thousands of tables takes some milliseconds
 FULL_PERCENT = 90  # of the limit: nothing foreign is stored from here on,
 AGAIN_PERCENT = 85  # until it is this little, for merging tables moves the size up and down
+
+
+async def watch_disk(config: Config, loop: Loop) -> None:
+    """Tell a node's loop how the disk of its directory is, until cancelled."""
+
+    async def note_room(is_full: bool) -> None:
+        if is_full:
+            logger.warning("behind: 90 % of the disk limit is used; nothing foreign is stored")
+        await loop.tell(Room(is_full))
+
+    await DiskWatch(
+        config.directory,
+        limit_bytes=config.disk_limit_bytes,
+        room=note_room,
+        no_space=loop.suspend,
+    ).run()
 
 
 class DiskWatch:

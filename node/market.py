@@ -1,7 +1,7 @@
 """The node as its local user sees it: submits through the loop, reads from the log."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from consensus.log import (
     task_counts,
 )
 from consensus.verdict import SubmittedTask
+from node.beside import RecentStates, Tellers
 from node.clock import Clock
 from node.core.machine import Machine
 from node.core.own import find_asked, is_cancelled, request_key
@@ -40,7 +41,7 @@ from node.sync import Sync
 from node.views import LeaderboardView, NetworkView, PeerView, StatusView, TaskPageView, TaskView
 from node.views_events import NodeEvent
 from protocol.errors import ProtocolError
-from protocol.ids import PeerId, PublicKey
+from protocol.ids import Digest, PeerId, PublicKey
 from protocol.params import Network
 from protocol.statements import Capability
 from protocol.topics import Topics
@@ -61,6 +62,8 @@ class Doors:
     topics: Topics
     clock: Clock
     counters: Callable[[], dict[str, int]]
+    states: RecentStates
+    tellers: Tellers
     joining: Callable[[], str]
     has_bootstrap: bool
     default_type: str
@@ -161,10 +164,12 @@ class NodeMarket:
         """Return connected peers, and so many live ones as there is room for, by nickname."""
         doors = self._doors
         connected = {peer.public_key: peer for peer in doors.net.peers()}
-        live = doors.machine.presences.live(doors.clock.now().ms)
+        now_ms = doors.clock.now().ms
+        live = doors.machine.presences.live(now_ms)
+        ours = doors.states.lately(now_ms) | {state_digest(doors.log)}
         keys = [*connected, *sorted(set(live) - set(connected))]
         shown = [key for key in keys if key != doors.machine.me][:limit]
-        views = [self._peer_view(key, connected.get(key)) for key in shown]
+        views = [self._peer_view(key, connected.get(key), ours) for key in shown]
         return tuple(sorted(views, key=lambda view: (view.worker_id, view.peer_id)))
 
     def condition(self) -> NodeEvent:
@@ -238,11 +243,14 @@ class NodeMarket:
             is_given_up=partial(doors.machine.outlook.is_given_up, doors.log),
         )
 
-    def _peer_view(self, key: PublicKey, peer: Peer | None) -> PeerView:
+    def _peer_view(self, key: PublicKey, peer: Peer | None, ours: Collection[Digest]) -> PeerView:
         doors = self._doors
         named = worker_view(doors.log, key)
         heard = doors.machine.presences.find(key)
         presence = None if heard is None else heard.presence
+        teller = None
+        if peer is None and heard is not None and heard.record is not None:
+            teller = doors.tellers.find(key, heard.record.created_ms)
         return PeerView(
             worker_id=named.worker_id,
             peer_id=named.peer_id,
@@ -253,6 +261,10 @@ class NodeMarket:
             capabilities=tuple(map(capability_text, presence.capabilities)) if presence else (),
             load=presence.load if presence else 0,
             state_digest=presence.state_digest.hex() if presence else "",
+            latency_ms=peer.latency_ms if peer else None,
+            in_mesh=peer is not None and peer.in_mesh,
+            same_state=presence is not None and presence.state_digest in ours,
+            heard_through="" if teller in (None, named.peer_id) else teller,
         )
 
     def _not_ready(self, capabilities: Sequence[Capability]) -> str:

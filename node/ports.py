@@ -30,6 +30,7 @@ class Peer:
         outbound: Whether we dialled it.
         topics: The topics it says it follows.
         in_mesh: Whether it is in our mesh on every topic we follow.
+        latency_ms: The round trip of the last probe that it answered; None until then.
     """
 
     peer_id: PeerId
@@ -38,6 +39,7 @@ class Peer:
     outbound: bool
     topics: tuple[str, ...]
     in_mesh: bool
+    latency_ms: float | None = None
 
 
 # Looks at one gossip message (topic, bytes, forwarding peer) and says what becomes of it. It may

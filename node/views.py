@@ -213,6 +213,11 @@ class PeerView:
         capabilities: `type` or `type model` for each thing it can run.
         load: Runs that wait there.
         state_digest: What it last said of its own state.
+        latency_ms: The round trip of the last probe, as this process saw it; None until measured.
+        in_mesh: Whether gossip goes to it and comes from it without being asked for.
+        same_state: Whether the state it last told is ours now, or was within the last minute.
+        heard_through: The peer id of the neighbour that first brought its newest presence, for
+            authors that are not connected; else, or if that is not known, empty.
     """
 
     worker_id: str
@@ -224,6 +229,10 @@ class PeerView:
     capabilities: tuple[str, ...]
     load: int
     state_digest: str
+    latency_ms: float | None
+    in_mesh: bool
+    same_state: bool
+    heard_through: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,8 +256,9 @@ class FakeMarket:
         self._fail_if_told()
         known = (
             PeerView("bob", BOB.peer_id, "/ip4/127.0.0.1/tcp/4002", True, True, True,
-                     ("sentiment cdcd",), 0, DIGEST),
-            PeerView("carole", CAROLE.peer_id, "", False, False, True, ("echo",), 1, "ef" * 32),
+                     ("sentiment cdcd",), 0, DIGEST, 1.25, True, True, ""),
+            PeerView("carole", CAROLE.peer_id, "", False, False, True, ("echo",), 1, "ef" * 32,
+                     None, False, False, BOB.peer_id),
         )  # fmt: skip
         return known[:limit]
 

@@ -206,7 +206,9 @@ class NetHost:
 
     def peers(self) -> tuple[Peer, ...]:
         """Return the connected peers, ordered by peer id."""
-        return peers_of(self._swarm, self._pubsub, self._router, self._topics)
+        return peers_of(
+            self._swarm, self._pubsub, self._router, self._topics, self._watchdog.latency_ms
+        )
 
     def stats(self) -> dict[str, int]:
         """Return what was counted since start: received, relayed, rejected, dropped, ..."""

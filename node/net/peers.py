@@ -1,8 +1,9 @@
 """Who is connected, in words of our own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from libp2p.abc import INetConn
 from libp2p.pubsub.pubsub import Pubsub
 
 from node.net.identity import public_key_of
@@ -13,7 +14,11 @@ from protocol.ids import PeerId
 
 
 def peers_of(
-    swarm: Any, pubsub: Pubsub, router: MeshRouter, topics: Sequence[str]
+    swarm: Any,
+    pubsub: Pubsub,
+    router: MeshRouter,
+    topics: Sequence[str],
+    latency_ms: Callable[[INetConn], float | None],
 ) -> tuple[Peer, ...]:
     """Return the connected peers, ordered by peer id.
 
@@ -22,6 +27,7 @@ def peers_of(
         pubsub: Knows who follows what.
         router: Knows who is in the mesh.
         topics: Those we follow; in the mesh is who is in that of each.
+        latency_ms: Says how long the last round trip on a connection took.
     """
     found = []
     for peer_id, connections in swarm.get_connections_map().items():
@@ -39,6 +45,7 @@ def peers_of(
                 outbound=is_dialled(conn),
                 topics=tuple(followed),
                 in_mesh=all(peer_id in router.mesh.get(topic, ()) for topic in topics),
+                latency_ms=latency_ms(conn),
             )
         )
     return tuple(sorted(found, key=lambda peer: peer.peer_id))

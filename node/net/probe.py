@@ -5,6 +5,7 @@ the negotiation it calls has put into another. js-libp2p serves ping only where 
 """
 
 import logging
+from dataclasses import dataclass
 
 import trio
 from libp2p.abc import INetConn
@@ -19,10 +20,23 @@ from node.net.streams import end_stream
 logger = logging.getLogger(__name__)
 
 
-async def is_answering(conn: INetConn, *, within_s: float) -> bool:
-    """Return whether a ping is answered in time, or refused: the dead refuse nothing."""
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of a probe.
+
+    Attributes:
+        is_alive: Whether a ping was answered in time, or refused: the dead refuse nothing.
+        latency_ms: The round trip alone, by our own clock; None if there was none.
+    """
+
+    is_alive: bool
+    latency_ms: float | None = None
+
+
+async def probe(conn: INetConn, *, within_s: float) -> Probed:
+    """Ping the other end of a connection."""
     stream = None
-    is_alive = False
+    is_alive, latency_ms = False, None
     with trio.move_on_after(within_s):
         try:
             stream = await conn.new_stream()
@@ -30,7 +44,9 @@ async def is_answering(conn: INetConn, *, within_s: float) -> bool:
             await client.handshake(communicator)
             try:
                 await client.try_select(communicator, PING)
+                began_s = trio.current_time()
                 await perform_ping_roundtrip(stream)
+                latency_ms = (trio.current_time() - began_s) * 1_000
             except ProtocolNotSupportedError as error:
                 logger.debug("a peer serves no ping: %s", error)
             is_alive = True
@@ -40,4 +56,4 @@ async def is_answering(conn: INetConn, *, within_s: float) -> bool:
         finally:
             if stream is not None:
                 await end_stream(stream, politely=is_alive)
-    return is_alive
+    return Probed(is_alive, latency_ms)

@@ -14,7 +14,7 @@ from node.net.circuit import is_relayed
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
-from node.net.probe import is_answering
+from node.net.probe import probe
 from node.net.sockets import abort, is_dialled
 from node.net.stranded import Stranded
 
@@ -41,6 +41,7 @@ class Watchdog:
         self._limits = limits
         self._counters = counters
         self._failures: Counter[INetConn] = Counter()
+        self._latency_ms: dict[INetConn, float] = {}
         self._busy: set[object] = set()
         self._met_s: dict[INetConn, float] = {}  # of peers we cannot gossip with
 
@@ -59,7 +60,12 @@ class Watchdog:
                     nursery.start_soon(self._unless_busy, peer_id, self._unmute, peer_id)
                 alive = set(connections)
                 self._failures = Counter({c: n for c, n in self._failures.items() if c in alive})
+                self._latency_ms = {c: ms for c, ms in self._latency_ms.items() if c in alive}
                 self._met_s = {c: met_s for c, met_s in self._met_s.items() if c in alive}
+
+    def latency_ms(self, conn: INetConn) -> float | None:
+        """Return how long the last round trip on a connection took; None if none was measured."""
+        return self._latency_ms.get(conn)
 
     async def _unless_busy(
         self, key: object, function: Callable[..., Awaitable[None]], *args: object
@@ -82,7 +88,10 @@ class Watchdog:
                     nursery.start_soon(self._probe, conn, 1)
 
     async def _probe(self, conn: INetConn, failures_max: int) -> None:
-        if await is_answering(conn, within_s=self._limits.probe_timeout_s):
+        probed = await probe(conn, within_s=self._limits.probe_timeout_s)
+        if probed.latency_ms is not None and not conn.is_closed:
+            self._latency_ms[conn] = probed.latency_ms
+        if probed.is_alive:
             self._failures.pop(conn, None)
             return
         self._failures[conn] += 1

@@ -150,6 +150,7 @@ async def test_submit__exits_1_if_the_jury_is_split(home: Path) -> None:
         (["status", "--id", "\udcff"], 2, "plain name"),
         (["submit", "x", "--timeout", "-1"], 2, "--timeout"),
         (["peers"], 0, "carole~"),
+        (["peers"], 0, "1.2 ms"),
         (["status"], 0, "sentiment: 2"),
         (["health"], 0, "ok"),
         (["health", "--ready"], 0, "ready"),

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 import trio
 
-from consensus.log import record_count, task_counts
+from consensus.log import record_count, state_digest, task_counts
+from node.beside import RecentStates, Tellers
 from node.clock import Clock
 from node.errors import RequestRefused, StoreDamaged, StoreError
 from node.inference.service import InferenceLimits, InferenceService
@@ -49,6 +50,8 @@ def a_meter(disk: Disk, folder: Path) -> NodeMeter:
         topics=TOPICS,
         clock=Clock(),
         counters=dict,
+        states=RecentStates(state_digest(disk.store.log)),
+        tellers=Tellers(),
         joining=str,
         has_bootstrap=False,
         default_type="echo",

@@ -149,6 +149,7 @@ async def test_public__says_of_itself_only_what_strangers_may_know() -> None:
     )
     assert {peer["address"] for peer in peers} == {""}
     assert [peer["connected"] for peer in peers] == [True, False]
+    assert [peer["heard_through"] for peer in peers] == ["", peers[0]["peer_id"]]
     assert (worker["addresses"], why["addresses"]) == ([], [])
     assert ready == {"code": "not_ready", "message": NOT_READY}
 

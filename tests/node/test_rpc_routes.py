@@ -13,7 +13,7 @@ import trio
 from node.errors import RequestRefused, StoreError
 from node.ports import TaskQuery
 from node.rpc.server import serve_rpc
-from tests.fakes_market import ALICE, DIGEST, FakeMarket, a_task, decided, services
+from tests.fakes_market import ALICE, BOB, DIGEST, FakeMarket, a_task, decided, services
 
 TOKEN = "a" * 64
 ID = "11" * 32
@@ -220,6 +220,10 @@ async def test_status_peers_and_ready__show_the_views() -> None:
 
     assert (status["worker_id"], status["capable"]) == ("alice", {"sentiment": 2})
     assert [peer["worker_id"] for peer in peers] == ["bob", "carole"]
+    assert [
+        (one["latency_ms"], one["in_mesh"], one["same_state"], one["heard_through"])
+        for one in peers
+    ] == [(1.25, True, True, ""), (None, False, False, BOB.peer_id)]
     assert (ready.status_code, ready.json()) == (200, {"ready": True})
     assert (waiting.status_code, waiting.json()) == (
         503,

@@ -3,7 +3,8 @@
 from typing import Any, cast
 
 from consensus.leaderboard import Standing, leaderboard
-from consensus.log import faults_of, pairs_of
+from consensus.log import faults_of, pairs_of, state_digest
+from node.beside import RecentStates, Tellers
 from node.clock import Clock
 from node.market import Doors
 from tests.builders import NETWORK
@@ -23,6 +24,8 @@ def doors_of(node: Node) -> Doors:
         topics=TOPICS,
         clock=Clock(),
         counters=dict,
+        states=RecentStates(state_digest(node.bench.log)),
+        tellers=Tellers(),
         joining=str,
         has_bootstrap=False,
         default_type="echo",
