@@ -33,9 +33,9 @@ def test_told__ascends_is_bounded_and_goes_on_after_any_moment(
     for view in (whole, rest):
         assert (view.every_ms, view.now_ms, tuple(view.series)) == (EVERY_MS, 7, NAMES)
         assert {len(column) for column in view.series.values()} == {len(view.at_ms)}
-    for taken_ms, number in zip(whole.at_ms, whole.series["runs"], strict=True):
-        assert number is not None
-        assert moments[int(number)] == taken_ms
+    for taken_ms, place in zip(whole.at_ms, whole.series["runs"], strict=True):
+        assert place is not None
+        assert moments[int(place)] == taken_ms
 
 
 @given(st.lists(st.integers(0, 100), min_size=1), st.integers(1, 30))
