@@ -126,7 +126,9 @@ def _recent(recent: Sequence[Row]) -> Lines:
         points = f"+{one['points']}" if one["points"] else " 0"
         mark = one["mark"] or "not counted"
         name = printable(one["task_id"])[:TASK_ID_SHOWN]
-        yield points, f"{name} {one['state']}, {mark}, asked by {who(one['submitter'])}"
+        verdict = one.get("answer")  # an older node does not tell
+        state = one["state"] if verdict is None else f"{one['state']}: {shortened(verdict, 24)}"
+        yield points, f"{name} {state}, {mark}, asked by {who(one['submitter'])}"
 
 
 def _show_detail(worker: Row) -> None:

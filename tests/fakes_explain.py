@@ -108,7 +108,11 @@ def a_worker_why() -> WorkerWhyView:
         faults=0,
         reputation_ppm=207_000,
         arithmetic=("A = 1222222, N = 1833333",),
-        recent=(MarkedView(TASK_ID, AN, "final", "agreed", 1),),
+        recent=(
+            MarkedView(
+                TASK_ID, AN, "final", "agreed", 1, 1_700_000_000_000, "what a day", "positive"
+            ),
+        ),
         looked=7,
         because=("points = 2",),
     )

@@ -24,6 +24,7 @@ class Seen:
         is_seated: Whether the worker sits on its jury.
         is_sealed: Whether the worker committed to an answer, as far as that was asked.
         mark: What is counted for it, or None.
+        verdict: The answer that won; empty unless final.
     """
 
     task: SubmittedTask
@@ -31,6 +32,7 @@ class Seen:
     is_seated: bool
     is_sealed: bool
     mark: Mark | None
+    verdict: bytes
 
 
 def score_words(

@@ -8,17 +8,19 @@ from consensus.leaderboard import Standing
 from consensus.log import find_commit, find_profile, find_task, newest_tasks
 from consensus.reputation_steps import reputation_steps
 from consensus.rows import Rows
+from consensus.verdict import State
 from node.core.presences import Presences
 from node.explain.score import Seen, score_words
 from node.explain.words import MARKS, arithmetic_words
 from node.explain.worker_views import MarkedView, PairView, WorkerDetailView, WorkerWhyView
+from node.listing import TEXT_SHOWN_MAX
 from node.names import alias_of, peer_id_of, worker_view
-from node.show import STATE_NAMES, capability_text, standing_view
+from node.show import STATE_NAMES, answer_text, capability_text, input_text, standing_view
 from protocol.ids import PublicKey, TaskId
 from protocol.statements import Capability
 
 TASKS_LOOKED_MAX = 500  # the newest; measured: 50 ms of the loop at worst
-TASKS_TOLD_MAX = 20
+TASKS_TOLD_MAX = 50
 PAIRS_TOLD_MAX = 100
 
 
@@ -142,6 +144,7 @@ def _seen(
             is_seated=is_seated,
             is_sealed=asks_sealed and find_commit(rows, task_id, worker) is not None,
             mark=_mark(judged.marks[jurors.index(worker)]) if is_seated else None,
+            verdict=judged.answer,
         )
 
 
@@ -150,10 +153,14 @@ def _mark(number: int) -> Mark | None:
 
 
 def _marked(rows: Rows, seen: Seen) -> MarkedView:
+    text = input_text(seen.task.task.input)
     return MarkedView(
         task_id=seen.task.task_id.hex(),
         submitter=worker_view(rows, seen.task.author),
         state=STATE_NAMES[seen.state],
         mark=None if seen.mark is None else MARKS[seen.mark],
         points=int(seen.mark is Mark.AGREED),
+        created_ms=seen.task.created_ms,
+        text=None if text is None else text[:TEXT_SHOWN_MAX],
+        answer=answer_text(seen.verdict) if seen.state is State.FINAL else None,
     )

@@ -77,6 +77,9 @@ class MarkedView:
         state: How far the task has come.
         mark: `agreed`, `dissented`, `excused` or `absent`; None where nothing is counted.
         points: 1 or 0.
+        created_ms: The submitter's clock, Unix milliseconds.
+        text: The first characters of the input; None if it is not UTF-8.
+        answer: The verdict as text; None unless final.
     """
 
     task_id: str
@@ -84,6 +87,9 @@ class MarkedView:
     state: TaskState
     mark: str | None
     points: int
+    created_ms: int
+    text: str | None
+    answer: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ async def test_explain__shows_a_worker_and_a_record(run: Run) -> None:
     assert "  points = 2" in worker.out
     assert "  an~nAnAn1 2 agreed, 1 dissented, 0 excused, 0 absent" in worker.out
     assert "  and 4 more submitters" in worker.out
-    assert "  +1  11111111 final, agreed, asked by an~nAnAn1" in worker.out
+    assert "  +1  11111111 final: positive, agreed, asked by an~nAnAn1" in worker.out
     assert record.out.startswith(f"record {RECORD_ID}\nsigned by an~nAnAn1 at 20")
     assert "task  asks 3 seats (task 11111111, which this node does not know)" in record.out
 

@@ -8,14 +8,16 @@ from consensus.leaderboard import leaderboard
 from consensus.log import faults_of, pairs_of
 from node.core.presences import Presences
 from node.core.settings import Settings
-from node.explain.worker import PAIRS_TOLD_MAX, worker_detail, worker_why
+from node.explain.worker import PAIRS_TOLD_MAX, TASKS_TOLD_MAX, worker_detail, worker_why
 from node.explain.worker_views import WorkerWhyView
+from node.listing import TEXT_SHOWN_MAX
 from node.names import peer_id_of
 from protocol.record import Verified
 from protocol.statements import Capability, Task
 from tests.builders import (
     MODEL,
     NETWORK,
+    NOON_MS,
     a_commit,
     a_jury,
     a_market_day,
@@ -112,6 +114,20 @@ def test_worker_why__lists_the_newest_tasks_with_marks() -> None:
         ("final", "agreed", 1),
         ("seated", "", 0),
     ]
+    assert sorted((one.text, one.answer or "", one.created_ms) for one in told.recent) == [
+        ("other", "", NOON_MS),
+        ("what a day", "positive", NOON_MS),
+        ("what a day", "positive", NOON_MS),
+    ]
+
+
+def test_worker_why__shows_the_beginning_of_texts_of_so_many_tasks() -> None:
+    tasks = [a_task("x" * 1_000, nonce=number) for number in range(TASKS_TOLD_MAX + 1)]
+
+    told = why([record for task in tasks for record in seated(task)])
+
+    assert [one.text for one in told.recent] == ["x" * TEXT_SHOWN_MAX] * TASKS_TOLD_MAX
+    assert told.looked == TASKS_TOLD_MAX + 1
 
 
 def test_worker_why__says_that_answers_lost_or_were_never_opened() -> None:
