@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,6 +211,37 @@ def test_a_late_joiner__computes_what_the_others_do(
     assert dave.count("final") >= 10
     assert dave.ask("/leaderboard") == nodes[0].ask("/leaderboard")
     dave.stop()
+
+
+def test_peers__are_measured_and_found_in_step(trio_of: tuple[Street, list[RealNode]]) -> None:
+    _, nodes = trio_of
+
+    def peers() -> list[dict[str, Any]]:
+        return [peer for node in nodes for peer in node.ask("/peers") if peer["connected"]]
+
+    # A probe and a presence come every ten seconds.
+    told = {"latency_ms", "same_state", "in_mesh"}
+    until(lambda: all(peer[one] for peer in peers() for one in told), within_s=30, what="all told")
+
+    assert len(peers()) == 6
+    assert max(peer["latency_ms"] for peer in peers()) < 5_000
+    assert {peer["heard_through"] for peer in peers()} == {""}
+
+
+def test_peers__tell_through_whom_another_is_heard(town: Street) -> None:
+    alice, bob, carol = (town.node(name) for name in ("alice", "bob", "carol"))
+    alice.launch()
+    alice.wait_ready()
+    for node in (bob, carol):  # whom nobody can dial
+        node.launch("--bootstrap", alice.address, "--announce", "/ip4/127.0.0.1/tcp/1")
+        node.wait_ready()
+    ids = {node.name: node.status()["peer_id"] for node in (alice, bob, carol)}
+
+    def through(node: RealNode) -> dict[str, str]:
+        return {peer["peer_id"]: peer["heard_through"] for peer in node.ask("/peers")}
+
+    expected = {ids["alice"]: "", ids["carol"]: ids["alice"]}
+    until(lambda: through(bob) == expected, within_s=30, what="bob hears carol through alice")
 
 
 def named(node: RealNode, name: str) -> set[str]:
