@@ -258,6 +258,11 @@ def _stay_up(running: DemoNodes, root: Path, show: DemoShow) -> None:
     show.say(f"  export AIMARKET_HOME={shlex.quote(printable(str(root)))}")
     show.say("  aimarket submit 'What a lovely day!' --id alice --wait")
     show.say("  aimarket leaderboard --id alice --of bob")
+    show.say("or watch them in a browser; each address holds the secret of its node:")
+    for node in running.started:
+        if node.client is not None:
+            endpoint = node.client.endpoint
+            show.say(f"  {endpoint.url}/#token={endpoint.token}  {node.name}")
     show.say("Ctrl-C stops them.")
     try:
         while True:

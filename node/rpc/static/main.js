@@ -54,7 +54,6 @@ async function enter() {
 function introduce(status, network) {
   const isReader = !session.hasToken();
   document.documentElement.dataset.reader = isReader ? "yes" : "no";
-  document.title = `${line(status.worker_id, 40)} · AI Market`;
   show(
     document.getElementById("me"),
     isReader ? h("span", { class: "quiet" }, "read only · ") : null,
