@@ -46,6 +46,11 @@ class Door:
         self._senders = Buckets(
             per_s=settings.gossip_per_author_per_s * 4, burst=settings.gossip_burst * 4
         )
+        # All whom we do not know may say as much, by one peer, as one whom we know: keys are free,
+        # and a flood of new ones must take no room from those who work here.
+        self._strangers = Buckets(
+            per_s=settings.gossip_per_author_per_s, burst=settings.gossip_burst * 4
+        )
         self._presences = Buckets(
             per_s=settings.presences_per_sender_per_s, burst=settings.presences_burst
         )
@@ -53,10 +58,20 @@ class Door:
         self._relayed: OrderedDict[tuple[PublicKey, TaskId], set[bytes]] = OrderedDict()
         self.paced = {"records": 0, "presences": 0}
 
-    def is_within_pace(self, turn: Turn, author: PublicKey, sender: PeerId) -> bool:
-        """Take a token for one gossip message; without one it is left to sync to bring it."""
+    def is_within_pace(
+        self, turn: Turn, author: PublicKey, sender: PeerId, *, is_known: bool
+    ) -> bool:
+        """Take a token for one gossip message; without one it is left to sync to bring it.
+
+        Args:
+            turn: What is going on.
+            author: Who wrote the records.
+            sender: The peer that passed them on.
+            is_known: Whether the author ever said that it is here.
+        """
         by_author = self._authors.take(author, turn.now.ms)
-        return self._counted("records", self._senders.take(sender, turn.now.ms) and by_author)
+        senders = self._senders if is_known else self._strangers
+        return self._counted("records", senders.take(sender, turn.now.ms) and by_author)
 
     def is_presence_within_pace(
         self, turn: Turn, author: PublicKey, sender: PeerId, *, is_known: bool
@@ -76,6 +91,7 @@ class Door:
             "authors paced": (len(self._authors), KEYS_MAX),
             "senders paced": (len(self._senders), KEYS_MAX),
             "speakers paced": (len(self._speakers), KEYS_MAX),
+            "strangers paced": (len(self._strangers), KEYS_MAX),
         }
 
     def _counted(self, kind: str, is_within: bool) -> bool:

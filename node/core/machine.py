@@ -253,7 +253,7 @@ class Machine:
         """Take records in; all of a gossip message have one author."""
         gossiped = event.via is Via.GOSSIP
         word = Word.IGNORE
-        if not gossiped or self.door.is_within_pace(turn, event.records[0].author, event.sender):
+        if not gossiped or self._is_within_pace(turn, event):
             news, is_relayed = self.door.admit_all(turn, event.records)
             own = [record for record in news if record.author == self.me]
             if own and not self._adoption.is_going_on:
@@ -272,6 +272,10 @@ class Machine:
             self._store(turn, news)
         if event.token is not None:
             turn.effects.append(Relayed(event.token, word))
+
+    def _is_within_pace(self, turn: Turn, event: Received) -> bool:
+        author, knows = event.records[0].author, self.presences.has_spoken
+        return self.door.is_within_pace(turn, author, event.sender, is_known=knows(author))
 
     def _renew(self, turn: Turn, records: Sequence[Verified]) -> None:
         for record in records:

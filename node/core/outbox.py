@@ -29,6 +29,7 @@ from protocol.statements import Jury, Statement
 # A record's bytes beside its statements: six fields, a signature and headers, rounded up.
 _RECORD_BYTES = 192
 _CROWD_SPAN_MS = 10_000
+_REGULAR_MS = 1_000  # as long as anybody waits in a crowd: by then whoever works has spoken again
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class Outbox:
         self._order: Order | None = None
         self._next_ms = 0
         self.last_created_ms = last_created_ms
-        self._crowd = Recent(_CROWD_SPAN_MS)
+        self._crowd = Recent(_CROWD_SPAN_MS, regular_ms=_REGULAR_MS)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._worked)

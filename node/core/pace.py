@@ -67,30 +67,52 @@ class Buckets:
 
 
 class Recent:
-    """The authors heard within a span, to know how crowded the network is."""
+    """The authors heard again and again of late, to know how crowded the network is.
 
-    def __init__(self, span_ms: int) -> None:
+    Whoever is heard once and never again is no crowd: keys are free, and a flood of them would have
+    everybody speak as seldom as a thousand authors must.
+    """
+
+    def __init__(self, span_ms: int, *, regular_ms: int) -> None:
+        """Count who is heard within a span, and was first heard so long before."""
         self._span_ms = span_ms
-        self._last: OrderedDict[Hashable, int] = OrderedDict()
+        self._regular_ms = regular_ms
+        self._heard: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()  # first and last
+        self._regulars = 0
 
     def add(self, key: Hashable, now_ms: int) -> None:
         """Note that a key was heard."""
-        last = self._last
-        if key in last:
-            last.move_to_end(key)
-        else:
-            for _ in range(FORGOTTEN_FOR_ONE):
-                if last and next(iter(last.values())) < now_ms - self._span_ms:
-                    last.popitem(last=False)
-            if len(last) >= KEYS_MAX:
-                last.popitem(last=False)
-        last[key] = now_ms
+        heard = self._heard
+        if key in heard:
+            first_ms, last_ms = heard[key]
+            heard.move_to_end(key)
+            heard[key] = first_ms, now_ms
+            self._regulars += self._is_regular(first_ms, now_ms)
+            self._regulars -= self._is_regular(first_ms, last_ms)
+            return
+        for _ in range(FORGOTTEN_FOR_ONE):
+            if heard and self._is_over(now_ms):
+                self._forget_oldest()
+        if len(heard) >= KEYS_MAX:
+            self._forget_oldest()
+        heard[key] = now_ms, now_ms
+        self._regulars += self._is_regular(now_ms, now_ms)
 
     def __len__(self) -> int:
-        return len(self._last)
+        return len(self._heard)
 
     def count(self, now_ms: int) -> int:
-        """Return how many keys were heard within the span."""
-        while self._last and next(iter(self._last.values())) < now_ms - self._span_ms:
-            self._last.popitem(last=False)
-        return len(self._last)
+        """Return how many keys were heard within the span, and not for the first time."""
+        while self._heard and self._is_over(now_ms):
+            self._forget_oldest()
+        return self._regulars
+
+    def _is_regular(self, first_ms: int, last_ms: int) -> bool:
+        return last_ms - first_ms >= self._regular_ms
+
+    def _is_over(self, now_ms: int) -> bool:
+        return next(iter(self._heard.values()))[1] < now_ms - self._span_ms
+
+    def _forget_oldest(self) -> None:
+        _, (first_ms, last_ms) = self._heard.popitem(last=False)
+        self._regulars -= self._is_regular(first_ms, last_ms)

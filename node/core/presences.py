@@ -1,5 +1,6 @@
 """Who is here: the last word of every author about itself, for as long as it counts."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
@@ -11,6 +12,8 @@ from protocol.statements import Capability, Presence
 # Those who can run one thing are listed from the first question on, which is about what we run or
 # ask for ourselves; the oldest list makes room.
 CROWDS_MAX = 16
+# Who is only known by a record holds this part of the table at most: keys are free.
+WORDLESS_SHARE = 4
 _NEVER_MS = 2**63
 _SECOND_MS = 1_000
 
@@ -108,6 +111,8 @@ class Presences:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._heard: dict[PublicKey, Heard] = {}
+        self._wordless: OrderedDict[PublicKey, None] = OrderedDict()  # who sent no presence yet
+        self._full_until_ms = 0  # before this moment nobody is looked for who might make room
         self._crowds: dict[Capability, _Crowd] = {}
 
     def hear(self, record: Verified, now_ms: int) -> bool:
@@ -116,12 +121,13 @@ class Presences:
         assert presence is not None, "only presences come here"
         known = self._heard.get(author)
         if known is None:
-            if not self._make_room(author, now_ms):
+            if not self._make_room(now_ms):
                 return False
             known = self._heard[author] = Heard(record, newest_ms=created_ms, heard_ms=now_ms)
         else:
             if known.record is not None and created_ms <= known.record.created_ms:
                 return False
+            self._wordless.pop(author, None)
             known.record = record
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
@@ -140,9 +146,12 @@ class Presences:
         if known is not None and created_ms <= known.newest_ms:
             return False
         if known is None:
-            if not self._make_room(author, now_ms):
+            if len(self._wordless) >= max(1, self._settings.authors_max // WORDLESS_SHARE):
+                self._forget_wordless()
+            if not self._make_room(now_ms):
                 return False
             known = self._heard[author] = Heard(None, newest_ms=created_ms, heard_ms=now_ms)
+            self._wordless[author] = None
         was_live = known.until_ms > now_ms
         presence = known.presence
         ttl_ms = self._settings.renewal_ms
@@ -160,6 +169,10 @@ class Presences:
         """Answer whether an author counts as here."""
         known = self._heard.get(author)
         return known is not None and known.until_ms > now_ms
+
+    def has_spoken(self, author: PublicKey) -> bool:
+        """Answer whether an author ever said that it is here, and is remembered."""
+        return author in self._heard and author not in self._wordless
 
     def capable(self, capability: Capability, now_ms: int) -> list[PublicKey]:
         """Return the live authors that can run this, in no particular order."""
@@ -220,13 +233,23 @@ class Presences:
         """Return how many authors are remembered, and how many may be."""
         return {"authors": (len(self._heard), self._settings.authors_max)}
 
-    def _make_room(self, author: PublicKey, now_ms: int) -> bool:
+    def _forget_wordless(self) -> None:
+        author, _ = self._wordless.popitem(last=False)
+        del self._heard[author]
+
+    def _make_room(self, now_ms: int) -> bool:
         """Forget the longest silent of those who are gone; answer whether there is room now.
 
-        Nobody who is here makes way: whoever makes up keys would drive the others out.
+        Nobody who said that it is here, and is, makes way: whoever makes up keys would drive the
+        others out.
         """
-        if author in self._heard or len(self._heard) < self._settings.authors_max:
+        if len(self._heard) < self._settings.authors_max:
             return True
+        if self._wordless:
+            self._forget_wordless()
+            return True
+        if now_ms < self._full_until_ms:
+            return False
         forget_before = now_ms - self._settings.author_memory_ms
         for key in [k for k, known in self._heard.items() if known.heard_ms < forget_before]:
             self._forget(key)
@@ -234,6 +257,7 @@ class Presences:
             return True
         gone = [k for k, known in self._heard.items() if known.until_ms <= now_ms]
         if not gone:
+            self._full_until_ms = now_ms + _SECOND_MS
             return False
         self._forget(min(gone, key=lambda k: self._heard[k].heard_ms))
         return True

@@ -22,6 +22,7 @@ from libp2p.pubsub.score import ScoreParams
 
 from node.net.counters import Counters
 from node.net.limits import NetLimits
+from node.net.patches import OURS
 from node.net.seen import ContentCache
 from node.net.standing import Standing
 
@@ -93,23 +94,29 @@ class MeshRouter(GossipSub):
             others = self._reachable(topic) - receivers
             receivers.update(_sample(others, self._limits.degree - len(receivers)))
         receivers.discard(msg_forwarder)
-        rpc = rpc_pb2.RPC(publish=[pubsub_msg])
+        is_ours = self.pubsub is not None and msg_forwarder == self.pubsub.my_id
+        origin = OURS if is_ours else str(msg_forwarder)
         for peer_id in receivers:
-            self.send_rpc(peer_id, rpc)
+            self._send_message(peer_id, pubsub_msg, origin)
 
-    def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
-        """Queue a frame for one peer."""
-        for message in rpc.publish:
-            self._counters.add("gossip_messages_out")
-            self._counters.add("gossip_bytes_out", len(message.data))
-        super().send_rpc(peer_id, rpc, priority)
+    def _send_message(self, peer_id: ID, message: rpc_pb2.Message, origin: str) -> None:
+        """Queue a message for one peer, in turn with what others had us send to it."""
+        queue: Any = None if self.pubsub is None else self.pubsub.peer_queues.get(peer_id)
+        if queue is None:
+            return
+        self._counters.add("gossip_messages_out")
+        self._counters.add("gossip_bytes_out", len(message.data))
+        rpc = rpc_pb2.RPC(publish=[message])
+        self._piggyback_control_retry(peer_id, rpc)
+        if not queue.push(rpc, origin=origin):
+            self._handle_dropped_rpc(peer_id, rpc, "queue_full")
 
     async def send_recent_messages(self, peer_id: ID, topic: str) -> None:
         """Give a new follower what went by in the last heartbeats."""
         for message_id in self.mcache.window(topic):
             message = self.mcache.get(message_id)
             if message is not None:
-                self.send_rpc(peer_id, rpc_pb2.RPC(publish=[message]))
+                self._send_message(peer_id, message, str(peer_id))
 
     async def flush_pending_messages(self, peer_id: ID) -> None:
         """Do nothing: no message waits for a peer whose topics are unknown."""
@@ -163,7 +170,7 @@ class MeshRouter(GossipSub):
                 return
             self._served_bytes[sender_peer_id] += size
             served[message_id] += 1
-            self.send_rpc(sender_peer_id, rpc_pb2.RPC(publish=[message]))
+            self._send_message(sender_peer_id, message, str(sender_peer_id))
 
     async def handle_graft(self, graft_msg: rpc_pb2.ControlGraft, sender_peer_id: ID) -> None:
         """Take a peer into the mesh of one of our topics if there is room."""

@@ -13,6 +13,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
+from node.net.fairness import FairLines
 from node.net.limits import NetLimits
 from node.net.scopes import shielded
 
@@ -20,6 +21,7 @@ from node.net.scopes import shielded
 PROTOCOL_VERSION = "aimarket/1"
 AGENT_VERSION = f"aimarket/{version('aimarket')} py-libp2p/{version('libp2p')}"
 
+OURS = ""  # stands for ourselves among those who have us send something
 FRAME_S = 30.0  # by then the watchdog has cut a connection that takes nothing
 RELEASE_BYTES = 128 * 1024  # half the initial window: the sender never runs dry, we rarely speak
 
@@ -43,27 +45,54 @@ STRANGERS_LOG_THERE = (
 
 
 class OutboundQueue(RpcQueue):
-    """Frames that wait for one peer: many small ones, or few large ones, never many large ones."""
+    """What waits for one peer: what each origin had us send, in turn, and control before all else.
 
-    def __init__(self, *, frames_max: int, bytes_max: int, frame_bytes_max: int) -> None:
+    Bounded by number and bytes, and in such a way that no origin takes all the room. Messages that
+    wait leave together in one frame: a frame costs both ends far more than a message.
+    """
+
+    def __init__(
+        self, *, frames_max: int, bytes_max: int, frame_bytes_max: int, frame_messages_max: int
+    ) -> None:
         super().__init__(max_size=frames_max, max_message_size=frame_bytes_max)
-        self._bytes_max = bytes_max
-        self._bytes = 0
+        self._messages_max = frame_messages_max
+        self._lines: FairLines[rpc_pb2.RPC] = FairLines(items_max=frames_max, bytes_max=bytes_max)
+        self._control: FairLines[rpc_pb2.RPC] = FairLines(items_max=frames_max, bytes_max=bytes_max)
 
-    def push(self, rpc: rpc_pb2.RPC, priority: bool = False) -> bool:
-        """Queue a frame; return False, without keeping it, when there is no room."""
-        size = rpc.ByteSize()
-        if self._bytes + size > self._bytes_max or not super().push(rpc, priority):
+    def __len__(self) -> int:
+        return len(self._control) + len(self._lines)
+
+    def push(self, rpc: rpc_pb2.RPC, priority: bool = False, *, origin: str = OURS) -> bool:
+        """Queue a frame; return False, without keeping it, when there is no room.
+
+        Args:
+            rpc: Ours to change from now on.
+            priority: Whether it is control.
+            origin: Who had us send it.
+        """
+        lines = self._control if priority else self._lines
+        if self.closed or not lines.put(origin, rpc, rpc.ByteSize()):
             return False
-        self._bytes += size
+        self._notify.set()
+        self._notify = trio.Event()
         return True
 
     async def pop(self) -> rpc_pb2.RPC | None:
         """Wait for the next frame; None once the queue is closed and empty."""
-        rpc = await super().pop()
-        if rpc is not None:
-            self._bytes -= rpc.ByteSize()
-        return rpc
+        while not len(self):
+            if self.closed:
+                return None
+            await self._notify.wait()
+        if len(self._control):
+            return self._control.take()[1]
+        frame = self._lines.take()[1]
+        room = self.max_message_size - frame.ByteSize()
+        while len(self._lines) and len(frame.publish) < self._messages_max:
+            room -= self._lines.next_bytes
+            if room < 0:
+                break
+            frame.MergeFrom(self._lines.take()[1])
+        return frame
 
 
 async def _release_window(self: YamuxStream, *, bytes_read: int = 0) -> None:
@@ -111,6 +140,7 @@ def patch_libp2p(limits: NetLimits) -> None:
         frames_max=limits.outbound_messages_max,
         bytes_max=limits.outbound_bytes_max,
         frame_bytes_max=limits.rpc_bytes_max,
+        frame_messages_max=limits.rpc_messages_max,
     )
     setattr(library_pubsub, "RpcQueue", queue)  # noqa: B010 - a class to the type checker
     setattr(YamuxStream, "_auto_tune_and_send_window_update", _release_window)  # noqa: B010

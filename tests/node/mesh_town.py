@@ -36,10 +36,12 @@ class Wire(OutboundQueue):
     """The queue to one peer; what is put in is on its way at once."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
-        super().__init__(frames_max=4_096, bytes_max=2**22, frame_bytes_max=65_536)
+        super().__init__(
+            frames_max=4_096, bytes_max=2**22, frame_bytes_max=65_536, frame_messages_max=32
+        )
         self._send = send
 
-    def push(self, rpc: rpc_pb2.RPC, priority: bool = False) -> bool:
+    def push(self, rpc: rpc_pb2.RPC, priority: bool = False, *, origin: str = "") -> bool:
         self._send(rpc.SerializeToString())
         return True
 

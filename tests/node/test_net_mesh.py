@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.peer.peerdata import PeerData
@@ -35,17 +37,30 @@ def station() -> Station:
     return station
 
 
+def a_queue(*, frames_max: int = 4_096, bytes_max: int = 2**22) -> OutboundQueue:
+    return OutboundQueue(
+        frames_max=frames_max,
+        bytes_max=bytes_max,
+        frame_bytes_max=LIMITS.rpc_bytes_max,
+        frame_messages_max=LIMITS.rpc_messages_max,
+    )
+
+
+def saying(*words: bytes) -> rpc_pb2.RPC:
+    return rpc_pb2.RPC(publish=[rpc_pb2.Message(data=data, topicIDs=[LOG]) for data in words])
+
+
 def catch(station: Station, peer_id: ID) -> OutboundQueue:
-    queue = OutboundQueue(frames_max=4_096, bytes_max=2**22, frame_bytes_max=65_536)
+    queue = a_queue()
     station.net._pubsub.peer_queues[peer_id] = queue
     return queue
 
 
 def frames(queue: OutboundQueue) -> Iterable[rpc_pb2.RPC]:
-    while len(queue):
-        frame = queue._queue.pop()
-        assert frame is not None
-        yield frame
+    """Take what waits, each as it was queued."""
+    for lines in (queue._control, queue._lines):
+        while len(lines):
+            yield lines.take()[1]
 
 
 async def test_graft__is_refused_when_the_mesh_is_full(station: Station) -> None:
@@ -128,12 +143,53 @@ async def test_ihave__is_answered_within_a_budget_and_only_with_unseen_ids(
 
 
 async def test_outbound_queue__refuses_too_many_bytes_and_takes_more_once_they_left() -> None:
-    queue = OutboundQueue(frames_max=10, bytes_max=2_500, frame_bytes_max=65_536)
-    frame = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=bytes(1_000), topicIDs=[LOG])])
+    queue = a_queue(frames_max=10, bytes_max=2_500)
 
-    assert [queue.push(frame) for _ in range(3)] == [True, True, False]
+    assert [queue.push(saying(bytes(1_000))) for _ in range(3)] == [True, True, False]
     await queue.pop()
-    assert queue.push(frame)
+    assert queue.push(saying(bytes(1_000)))
+
+
+async def test_outbound_queue__sends_our_own_words_before_what_a_flood_has_us_relay() -> None:
+    queue = a_queue()
+    for number in range(500):
+        queue.push(saying(b"junk %d" % number), origin="a flooder")
+    queue.push(saying(b"ours"))
+    queue.push(rpc_pb2.RPC(control=rpc_pb2.ControlMessage()), priority=True)
+
+    first, second = await queue.pop(), await queue.pop()
+
+    assert first is not None
+    assert first.HasField("control")
+    assert second is not None
+    assert [message.data for message in second.publish][:3] == [b"junk 0", b"ours", b"junk 1"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 30_000)), max_size=120))
+def test_outbound_queue__packs_what_waits_into_frames_that_a_peer_takes(
+    puts: list[tuple[str, int]],
+) -> None:
+    async def drain() -> None:
+        queue = a_queue()
+        told = [b"%s %d " % (origin.encode(), n) + bytes(n) for origin, n in puts]
+        kept = [
+            data
+            for data, (origin, _) in zip(told, puts, strict=True)
+            if queue.push(saying(data), origin=origin)
+        ]
+        queue.close()
+        sent = []
+        while (frame := await queue.pop()) is not None:
+            assert len(frame.publish) <= LIMITS.rpc_messages_max
+            assert frame.ByteSize() <= LIMITS.rpc_bytes_max
+            sent += [message.data for message in frame.publish]
+
+        assert sorted(sent) == sorted(kept)
+        for origin in (b"a", b"b", b"c"):
+            theirs = [data for data in sent if data.startswith(origin)]
+            assert theirs == [data for data in kept if data.startswith(origin)]
+
+    trio.run(drain)
 
 
 def test_peer_store__never_forgets_ourselves() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libp2p.pubsub.pb import rpc_pb2
 
-from node.net.fairness import FairQueue
+from node.net.fairness import FairLines, FairQueue
 from node.net.penalties import PEERS_MAX, Penalties
 from node.net.seen import Seen, content_id
 
@@ -81,6 +81,24 @@ def test_fair_queue__keeps_the_order_of_each_peer_within_its_bounds(
             assert [i for p, i in taken if p == peer] == [i for p, i in kept if p == peer]
 
     trio.run(drain)
+
+
+@given(st.integers(1, 60), st.integers(2, 5), st.integers(1, 300))
+def test_fair_lines__leave_room_for_one_more_however_many_take_all_they_can(
+    crowd: int, share: int, rounds: int
+) -> None:
+    items_max = share * (crowd + 1)
+    lines: FairLines[int] = FairLines(items_max=items_max, bytes_max=0)
+    for _ in range(rounds):
+        for number in range(crowd):
+            lines.put(f"flooder {number}", 0)
+
+    room = 0
+    while lines.put("a friend", room):
+        room += 1
+
+    assert room >= share // 2
+    assert len(lines) <= items_max
 
 
 def test_content_id__is_another_one_on_another_topic() -> None:

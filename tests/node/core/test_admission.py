@@ -137,6 +137,22 @@ def test_is_within_pace__bounds_the_sender_too(world: World) -> None:
     assert words == [Word.ACCEPT] * 12 + [Word.IGNORE]
 
 
+def test_is_within_pace__keeps_room_for_those_who_are_here_while_strangers_flood(
+    world: World,
+) -> None:
+    world.tell("me", PresencesHeard((a_record("bo", a_presence()),), PeerId("a peer"), None))
+    for number in range(20):
+        world.hear("me", a_record(f"author {number}", a_profile()))
+
+    stranger = world.hear("me", a_record("one more", a_profile()))
+    known = world.hear("me", a_record("bo", a_profile(), created_ms=NOON_MS + 1))
+    world.run(100)
+    again = [world.hear("me", a_record(f"later {number}", a_profile())) for number in range(2)]
+
+    assert (stranger, known) == (Word.IGNORE, Word.ACCEPT)
+    assert again == [Word.ACCEPT, Word.IGNORE]
+
+
 def test_hear_presences__passes_on_only_what_is_newer(world: World) -> None:
     record = a_record("bo", a_presence(), created_ms=NOON_MS + 5)
     older = a_record("bo", a_presence(load=1), created_ms=NOON_MS + 4)

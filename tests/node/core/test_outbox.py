@@ -199,7 +199,8 @@ def test_flush__sends_the_first_at_once_and_the_next_after_the_batch_time() -> N
 
 def test_flush__slows_down_in_a_crowd_and_recovers() -> None:
     desk = Desk()
-    for number in range(9):
+    for number in range(10):
+        desk.outbox.heard(number.to_bytes(32), 0)
         desk.outbox.heard(number.to_bytes(32), 1_000)
     desk.add(a_draftee(1))
     desk.flush(1_000)
@@ -211,7 +212,7 @@ def test_flush__slows_down_in_a_crowd_and_recovers() -> None:
     later = desk.flush(12_000)
     desk.add(a_draftee(4))
 
-    assert waits_ms == (None, [], 1_100)  # nine heard and ourselves
+    assert waits_ms == (None, [], 1_100)
     assert spoken(later) == [1]
     assert spoken(desk.flush(12_020)) == [1]
 
@@ -282,10 +283,23 @@ def test_flush__is_not_silenced_by_a_crowd_of_keys() -> None:
     bench = Desk()
     for number in range(2_000):
         bench.outbox.heard(number.to_bytes(32), 0)
+        bench.outbox.heard(number.to_bytes(32), 1_000)
     bench.add(a_draftee(1))
-    bench.flush(0)
+    bench.flush(1_000)
 
     bench.add(a_draftee(2))
 
-    assert bench.flush(999) == []
-    assert len(bench.flush(1_000)) == 1
+    assert bench.flush(1_999) == []
+    assert len(bench.flush(2_000)) == 1
+
+
+def test_flush__waits_no_longer_for_keys_that_are_heard_once() -> None:
+    bench = Desk()
+    for number in range(2_000):
+        bench.outbox.heard(number.to_bytes(32), number)
+    bench.add(a_draftee(1))
+    bench.flush(2_000)
+
+    bench.add(a_draftee(2))
+
+    assert len(bench.flush(2_020)) == 1

@@ -51,23 +51,49 @@ def test_take__forgets_the_longest_idle() -> None:
 
 
 def test_count__forgets_after_the_span() -> None:
-    recent = Recent(10)
-    recent.add("bo", 0)
-    recent.add("cy", 5)
-    recent.add("bo", 6)
+    recent = Recent(10, regular_ms=1)
+    for key, ms in (("bo", 0), ("cy", 4), ("cy", 5), ("bo", 6)):
+        recent.add(key, ms)
 
     counts = [recent.count(ms) for ms in (6, 15, 16, 17)]
 
     assert counts == [2, 2, 1, 0]
 
 
+def test_count__leaves_out_who_was_heard_once_or_only_at_once() -> None:
+    recent = Recent(10, regular_ms=2)
+    for key, ms in (("once", 0), ("at once", 0), ("at once", 1), ("again", 0), ("again", 2)):
+        recent.add(key, ms)
+
+    assert recent.count(2) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 12))))
+def test_count__is_that_of_all_who_spoke_for_a_while_without_a_long_pause(
+    heard: list[tuple[str, int]],
+) -> None:
+    recent, now_ms = Recent(10, regular_ms=4), 0
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for key, after_ms in heard:
+        now_ms += after_ms
+        recent.count(now_ms)  # else who was away too long may be forgotten only later
+        if key not in last or last[key] < now_ms - 10:
+            first[key] = now_ms
+        last[key] = now_ms
+        recent.add(key, now_ms)
+
+        here = [name for name in last if last[name] >= now_ms - 10]
+        assert recent.count(now_ms) == sum(last[name] - first[name] >= 4 for name in here)
+
+
 def test_add__keeps_to_its_bound() -> None:
-    recent = Recent(10)
+    recent = Recent(10, regular_ms=0)
 
     for key in range(KEYS_MAX + 5):
         recent.add(key, 0)
 
-    assert recent.count(0) == KEYS_MAX
+    assert recent.count(0) == len(recent) == KEYS_MAX
 
 
 class PlainBuckets:
@@ -122,7 +148,7 @@ def test_take__keeps_only_the_buckets_that_are_not_full() -> None:
 
 
 def test_add__keeps_only_the_keys_of_the_span() -> None:
-    recent = Recent(1_000)
+    recent = Recent(1_000, regular_ms=0)
 
     for number in range(2_000):
         recent.add(number, number * 10)

@@ -202,6 +202,40 @@ def test_make_room__forgets_all_that_were_silent_for_the_memory(presences: Prese
     assert known == ["di", "ed"]
 
 
+def test_make_room__gives_the_place_of_who_is_only_known_by_a_record(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=60_000), 0)
+    presences.hear(said("cy", ttl_ms=60_000), 0)
+    for number in range(9):
+        presences.renew(key(f"author {number}"), NOON_MS, number)
+
+    was_news = presences.hear(said("di"), 10)
+
+    assert was_news
+    assert not any(presences.find(key(f"author {number}")) for number in range(9))
+    assert all(presences.has_spoken(key(name)) for name in ("bo", "cy", "di"))
+
+
+def test_make_room__keeps_most_of_the_table_for_those_who_said_that_they_are_here() -> None:
+    presences = Presences(Settings(authors_max=8))
+    for number in range(20):
+        presences.renew(key(f"author {number}"), NOON_MS, number)
+
+    known = [number for number in range(20) if presences.find(key(f"author {number}"))]
+
+    assert known == [18, 19]
+    assert not presences.has_spoken(key("author 19"))
+
+
+def test_make_room__looks_for_the_gone_again_after_a_second(presences: Presences) -> None:
+    presences.hear(said("bo", ttl_ms=500), 0)
+    for name in ("cy", "di"):
+        presences.hear(said(name, ttl_ms=60_000), 0)
+
+    taken = [presences.hear(said("ed"), ms) for ms in (10, 999, 1_010)]
+
+    assert taken == [False, False, True]
+
+
 def test_make_room__never_holds_more_than_its_bound(presences: Presences) -> None:
     for number in range(20):
         presences.hear(said(f"worker {number}"), number)
