@@ -11,6 +11,7 @@ from libp2p.abc import ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
+from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
@@ -23,8 +24,10 @@ from libp2p.security.security_multistream import SecurityMultistream
 from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 MESHSUB = "/meshsub/1.1.0"
+IDENTIFY = "/ipfs/id/1.0.0"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,12 @@ class Intruder:
             [TProtocol(protocol)], MultiselectCommunicator(opened), 5
         )
         return stream
+
+    async def served(self) -> tuple[str, ...]:
+        """Ask what the target serves, as identify tells everybody."""
+        stream = await self.open(IDENTIFY)
+        raw = await read_varint_prefixed_bytes_limited(stream, 64 * 1024)
+        return tuple(Identify.FromString(raw).protocols)
 
     async def gossip(self, *rpcs: rpc_pb2.RPC | bytes) -> None:
         """Send frames on one pubsub stream."""

@@ -26,7 +26,7 @@ from protocol.params import Network, NetworkParams, network_of
 from protocol.record import Verified, seal
 from protocol.statements import Profile
 from protocol.topics import topics_of
-from tests.loopback.intruder import MESHSUB, Target, intruder
+from tests.loopback.intruder import MESHSUB, Target, intruder, varint
 from tests.loopback.killers import KILLERS, LINGER_S, Killer, attempt
 from tests.loopback.nodes import RealNode, Street, street, wait_final
 
@@ -106,7 +106,20 @@ async def wrong_records(target: Target) -> None:
             await trio.sleep(LINGER_S)
 
 
+async def junk_on_everything_served(target: Target) -> None:
+    """Whatever the node says it serves, a protocol of tomorrow included."""
+    async with intruder(target) as stranger:
+        for protocol in await stranger.served():
+            for junk in (os.urandom(200), varint(100) + b"only this much", varint(2**31)):
+                with contextlib.suppress(Exception):  # it hung up on that stream
+                    stream = await stranger.open(protocol)
+                    await stream.write(junk)
+                    await stream.close()
+        await trio.sleep(LINGER_S)
+
+
 MARKET_KILLERS: tuple[Killer, ...] = (
+    junk_on_everything_served,
     whole_requests,
     oversize_everywhere,
     half_open_streams,
@@ -151,6 +164,21 @@ async def test_killers__leave_a_node_working_and_hardly_larger(tmp_path: Path) -
         assert victim.status()["records"] <= records + ours, "a stranger's junk was stored"
         assert "Traceback" not in victim.words()
         assert victim.stop() == 0
+
+
+@pytest.mark.e2e
+async def test_killers__know_every_stream_a_node_serves(tmp_path: Path) -> None:
+    with street(tmp_path) as town:
+        node = town.node("alice")
+        node.launch()
+        node.wait_serving()
+        target = target_of(node, town)
+        async with intruder(target) as stranger:
+            served = await stranger.served()
+
+    ours = {one for one in served if one.startswith("/aimarket/")}
+    assert ours == set(target.protocols)
+    assert {"/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", MESHSUB} <= set(served)
 
 
 @pytest.mark.e2e
