@@ -82,6 +82,8 @@ class MeshRouter(GossipSub):
         self._asked: Counter[ID] = Counter()  # ids asked of a peer since the last heartbeat
         self._served_bytes: Counter[ID] = Counter()  # bytes sent on demand since then
         self._served: dict[ID, Counter[bytes]] = {}  # times a cached message was sent on demand
+        # Who came into a mesh since the last heartbeat: what was said before, they did not hear.
+        self._grafted: dict[str, set[ID]] = defaultdict(set)
 
     # Messages.
 
@@ -188,6 +190,7 @@ class MeshRouter(GossipSub):
             await self.emit_prune(topic, sender_peer_id, False, False)
             return
         self.mesh[topic].add(sender_peer_id)
+        self._grafted[topic].add(sender_peer_id)
 
     async def handle_prune(self, prune_msg: rpc_pb2.ControlPrune, sender_peer_id: ID) -> None:
         """Let a peer leave the mesh of one of our topics; the peers it names are not read."""
@@ -268,6 +271,7 @@ class MeshRouter(GossipSub):
         wanted.update(_sample(outbound_fit, outbound_missing))
         for peer_id in wanted:
             mesh.add(peer_id)
+            self._grafted[topic].add(peer_id)
             await self.emit_graft(topic, peer_id)
         if len(mesh) > self._limits.degree_high:
             await self._trim(topic)
@@ -286,11 +290,19 @@ class MeshRouter(GossipSub):
         await self.emit_prune(topic, peer_id, False, False)
 
     async def _advertise(self, topic: str) -> None:
+        """Tell some who are not in the mesh what was said, and all who came into it just now.
+
+        Otherwise what was said just before a whole mesh was replaced would reach nobody: the old
+        one passed nothing on, and the new one is sent only what is said from now on.
+        """
         message_ids = self.mcache.window(topic)[-ADVERTISED_MAX:]
+        reachable, mesh = self._reachable(topic), self.mesh[topic]
+        newcomers = self._grafted.pop(topic, set()) & mesh & reachable
         if not message_ids:
             return
-        others = self._reachable(topic) - self.mesh[topic]
-        for peer_id in _sample(others, max(GOSSIP_PEERS_MIN, len(others) // 4)):
+        others = reachable - mesh
+        told = {*_sample(others, max(GOSSIP_PEERS_MIN, len(others) // 4)), *newcomers}
+        for peer_id in told:
             await self.emit_ihave(topic, message_ids, peer_id)
 
     def _followers(self, topic: str) -> set[ID]:

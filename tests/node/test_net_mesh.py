@@ -14,7 +14,7 @@ from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11
 from libp2p.pubsub.pb import rpc_pb2
 
 from node.net.limits import NetLimits
-from node.net.mesh import SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
+from node.net.mesh import GOSSIP_PEERS_MIN, SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
 from node.net.patches import OutboundQueue
 from node.net.seen import content_id
 from node.net.stack import LoyalPeerStore
@@ -249,3 +249,29 @@ async def test_standing__of_a_silent_peer_falls_below_zero_until_it_speaks(
     assert scores == [-1, 0]
     assert members == {peer(2)}
     assert router._score(peer(1)) == 0
+
+
+async def test_graft__has_a_newcomer_told_once_what_was_said_before_it_came(
+    station: Station,
+) -> None:
+    router, pubsub = station.net._router, station.net._pubsub
+    said = rpc_pb2.Message(data=b"said to those who are gone", topicIDs=[LOG])
+    router.mcache.put(said)
+    pubsub.peer_topics[LOG] = {peer(number) for number in range(GOSSIP_PEERS_MIN + 3)}
+    members = sorted(pubsub.peer_topics[LOG], key=ID.to_base58)
+    queues = {peer_id: catch(station, peer_id) for peer_id in members}
+    for peer_id in members:
+        pubsub.peers[peer_id] = None  # type: ignore[assignment]  # that it is there is enough
+        await router.handle_graft(rpc_pb2.ControlGraft(topicID=LOG), peer_id)
+
+    await router._advertise(LOG)
+    first = [ids_of(queues[peer_id]) for peer_id in members]
+    await router._advertise(LOG)
+    second = [ids_of(queues[peer_id]) for peer_id in members]
+
+    assert first == [[content_id(said)]] * len(members)
+    assert second == [[]] * len(members)
+
+
+def ids_of(queue: OutboundQueue) -> list[bytes]:
+    return [key for f in frames(queue) for have in f.control.ihave for key in have.messageIDs]
