@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -12,6 +12,12 @@ from node.rpc.schemas import EXACT_INT_MAX, errors
 from node.rpc.session import ID_BYTES, NONCE_BYTES, RenewedView, Sessions, SessionView
 
 Hex = Annotated[str, Field(max_length=2 * max(ID_BYTES, NONCE_BYTES))]
+
+
+def _hex(size: int, description: str) -> Any:
+    """Describe hex of so many bytes; the session itself refuses what is none, in our words."""
+    schema = {"pattern": f"^[0-9a-fA-F]{{{2 * size}}}$"}
+    return Field(description=description, json_schema_extra=schema)
 
 
 class BeginBody(BaseModel):
@@ -25,9 +31,9 @@ class RenewBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    session_id: Annotated[Hex, Field(description="As it was given.")]
+    session_id: Annotated[Hex, _hex(ID_BYTES, "As it was given.")]
     expires_ms: Annotated[int, Field(description="The same.", ge=0, le=EXACT_INT_MAX)]
-    nonce: Annotated[Hex, Field(description="64 hex digits, chosen at random for this request.")]
+    nonce: Annotated[Hex, _hex(NONCE_BYTES, "64 hex digits, chosen at random for this request.")]
 
 
 def add_session_routes(router: APIRouter, sessions: Sessions) -> None:
