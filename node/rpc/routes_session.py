@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from node.rpc.schemas import EXACT_INT_MAX, errors
 from node.rpc.session import ID_BYTES, NONCE_BYTES, RenewedView, Sessions, SessionView
@@ -16,8 +16,13 @@ Hex = Annotated[str, Field(max_length=2 * max(ID_BYTES, NONCE_BYTES))]
 
 def _hex(size: int, description: str) -> Any:
     """Describe hex of so many bytes; the session itself refuses what is none, in our words."""
-    schema = {"pattern": f"^[0-9a-fA-F]{{{2 * size}}}$"}
+    schema: dict[str, Any] = {"pattern": f"^[0-9a-fA-F]{{{2 * size}}}$"}
     return Field(description=description, json_schema_extra=schema)
+
+
+def _whole(value: object) -> object:
+    """Take 5.0 for 5, as JSON does."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class BeginBody(BaseModel):
@@ -32,7 +37,9 @@ class RenewBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     session_id: Annotated[Hex, _hex(ID_BYTES, "As it was given.")]
-    expires_ms: Annotated[int, Field(description="The same.", ge=0, le=EXACT_INT_MAX)]
+    expires_ms: Annotated[
+        int, Field(description="The same.", ge=0, le=EXACT_INT_MAX), BeforeValidator(_whole)
+    ]
     nonce: Annotated[Hex, _hex(NONCE_BYTES, "64 hex digits, chosen at random for this request.")]
 
 
