@@ -51,13 +51,13 @@ def refusals(node: RealNode, token: str) -> dict[str, httpx.Response]:
         "not a task": ("POST", "/tasks", {}, b'{"text": 1}'),
         "a task": ("POST", "/tasks", {}, TASK),
         "another by its name": ("POST", "/tasks", {}, OTHER_TASK),
-        "a header without end": ("GET", "/status", {"X": "a" * 70_000}, b""),
     }
-    with httpx.Client(base_url=url, trust_env=False, verify=False, timeout=30) as client:  # noqa: S501
-        return {
-            name: client.request(method, path, headers={**usual, **more}, content=body)
-            for name, (method, path, more, body) in asked.items()
-        }
+    found = {}
+    for name, (method, path, more, body) in asked.items():
+        # A connection each: the node ends that of whoever sends too much, and tells nobody before.
+        with httpx.Client(base_url=url, trust_env=False, verify=False, timeout=30) as client:  # noqa: S501
+            found[name] = client.request(method, path, headers={**usual, **more}, content=body)
+    return found
 
 
 def test_token__is_its_owners_alone_under_any_umask_and_in_no_answer_or_log(
