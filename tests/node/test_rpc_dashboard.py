@@ -1,5 +1,6 @@
 """The page of the dashboard as the RPC serves it, over real connections."""
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
 
@@ -115,3 +116,13 @@ async def test_page__is_no_part_of_what_programs_are_told() -> None:
 
 def test_page_files__are_read_once() -> None:
     assert page_files() is page_files()
+
+
+def test_vendor__holds_what_its_readme_says() -> None:
+    """Code of others stays as it was published, and none comes in unnamed."""
+    vendor = STATIC / "vendor"
+    rows = [line for line in (vendor / "README.md").read_text().splitlines() if line[:3] == "| `"]
+    told = {row.split("`")[1]: row.split("`")[-2] for row in rows}
+    there = [path for path in vendor.iterdir() if path.name != "README.md"]
+
+    assert told == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
