@@ -50,56 +50,69 @@ class Heard:
 class _Crowd:
     """Who can run one thing: all that are live, and some that were until lately.
 
-    Whoever is listed is also filed under a second in which its time may run out, not later than it
-    does: so nobody else needs to be looked at then.
+    Whoever is listed is also filed, once, under a second in which its time may run out, not later
+    than it does: so nobody else needs to be looked at then.
 
     Attributes:
         authors: In the order they came.
         until_ms: Before this moment nobody's time runs out.
     """
 
-    __slots__ = ("_ends", "_seconds", "authors", "until_ms")
+    __slots__ = ("_ends", "_filed", "_seconds", "authors", "until_ms")
 
     def __init__(self) -> None:
         self.authors: dict[PublicKey, Heard] = {}
         self.until_ms = _NEVER_MS
-        self._ends: dict[int, list[PublicKey]] = {}
+        self._filed: dict[PublicKey, int] = {}  # the second of each author
+        self._ends: dict[int, dict[PublicKey, None]] = {}  # the authors of each second
         self._seconds: list[int] = []  # a heap of the keys of `_ends`
 
-    def take(self, author: PublicKey, known: Heard, was_until_ms: int) -> None:
+    def __len__(self) -> int:
+        return sum(map(len, self._ends.values()))
+
+    def take(self, author: PublicKey, known: Heard) -> None:
         """List an author, be it for the first time or with another end of its time."""
-        is_filed = author in self.authors and known.until_ms >= was_until_ms
         self.authors[author] = known
-        if not is_filed:
-            self._file(author, known.until_ms)
+        filed = self._filed.get(author)
+        if filed is None or known.until_ms // _SECOND_MS < filed:
+            self._refile(author, known.until_ms // _SECOND_MS)
+        self.until_ms = min(self.until_ms, known.until_ms)
+
+    def leave(self, author: PublicKey) -> None:
+        """Strike an author off, if it is listed."""
+        if self.authors.pop(author, None) is not None:
+            del self._ends[self._filed.pop(author)][author]
 
     def sweep(self, now_ms: int) -> None:
         """Let those go whose time has run out."""
         again: list[tuple[PublicKey, int]] = []
         while self._seconds and self._seconds[0] <= now_ms // _SECOND_MS:
-            filed = self._ends.pop(heappop(self._seconds))
-            for author in dict.fromkeys(filed):
-                known = self.authors.get(author)
-                if known is not None and known.until_ms <= now_ms:
+            for author in self._ends.pop(heappop(self._seconds)):
+                del self._filed[author]
+                until_ms = self.authors[author].until_ms
+                if until_ms <= now_ms:
                     del self.authors[author]
-                elif known is not None:
-                    again.append((author, known.until_ms))
+                else:
+                    again.append((author, until_ms))
         self.until_ms = _NEVER_MS
         for author, until_ms in again:
-            self._file(author, until_ms)
+            self._refile(author, until_ms // _SECOND_MS)
+            self.until_ms = min(self.until_ms, until_ms)
         if self._seconds:
             self.until_ms = min(self.until_ms, self._seconds[0] * _SECOND_MS)
         self.until_ms = max(self.until_ms, now_ms + 1)
 
-    def _file(self, author: PublicKey, until_ms: int) -> None:
-        second = until_ms // _SECOND_MS
+    def _refile(self, author: PublicKey, second: int) -> None:
+        before = self._filed.get(author)
+        if before is not None:
+            del self._ends[before][author]
+        self._filed[author] = second
         filed = self._ends.get(second)
         if filed is None:
-            self._ends[second] = [author]
+            self._ends[second] = {author: None}
             heappush(self._seconds, second)
         else:
-            filed.append(author)
-        self.until_ms = min(self.until_ms, until_ms)
+            filed[author] = None
 
 
 class Presences:
@@ -131,8 +144,8 @@ class Presences:
             known.record = record
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
-        was_until_ms, known.until_ms = known.until_ms, now_ms + presence.ttl_ms
-        self._sort_in(author, known, presence, was_until_ms)
+        known.until_ms = now_ms + presence.ttl_ms
+        self._sort_in(author, known, presence)
         return True
 
     def is_news(self, record: Verified) -> bool:
@@ -159,10 +172,9 @@ class Presences:
             ttl_ms = presence.ttl_ms
         known.newest_ms = created_ms
         known.heard_ms = now_ms
-        was_until_ms = known.until_ms
         known.until_ms = max(known.until_ms, now_ms + ttl_ms)
         if presence is not None:
-            self._sort_in(author, known, presence, was_until_ms)
+            self._sort_in(author, known, presence)
         return not was_live
 
     def is_live(self, author: PublicKey, now_ms: int) -> bool:
@@ -211,27 +223,27 @@ class Presences:
         crowd = self._crowds[capability] = _Crowd()
         for author, known in self._heard.items():
             if known.presence is not None and capability in known.presence.capabilities:
-                crowd.take(author, known, known.until_ms)
+                crowd.take(author, known)
         return crowd
 
-    def _sort_in(
-        self, author: PublicKey, known: Heard, presence: Presence, was_until_ms: int
-    ) -> None:
+    def _sort_in(self, author: PublicKey, known: Heard, presence: Presence) -> None:
         """List an author with those who can run what it can."""
         for capability, crowd in self._crowds.items():
             if capability in presence.capabilities:
-                crowd.take(author, known, was_until_ms)
+                crowd.take(author, known)
             else:
-                crowd.authors.pop(author, None)
+                crowd.leave(author)
 
     def _forget(self, author: PublicKey) -> None:
         del self._heard[author]
         for crowd in self._crowds.values():
-            crowd.authors.pop(author, None)
+            crowd.leave(author)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """Return how many authors are remembered, and how many may be."""
-        return {"authors": (len(self._heard), self._settings.authors_max)}
+        """Return how many authors are remembered and listed, and how many may be."""
+        most = self._settings.authors_max
+        listed = sum(len(crowd) for crowd in self._crowds.values())
+        return {"authors": (len(self._heard), most), "listed authors": (listed, CROWDS_MAX * most)}
 
     def _forget_wordless(self) -> None:
         author, _ = self._wordless.popitem(last=False)

@@ -106,13 +106,30 @@ def test_capable__are_those_live_who_said_so_last(said: list[tuple[str, int, Ver
         else:
             for capability in (ECHO, SENTIMENT):
                 found = presences.capable(capability, now_ms)
+                listed, _ = presences.sizes()["listed authors"]
 
+                assert listed <= 2 * 4
                 assert len(found) == len(set(found))
                 assert set(found) == {
                     author
                     for author, known in presences.live(now_ms).items()
                     if known.presence and capability in known.presence.capabilities
                 }
+
+
+@pytest.mark.parametrize("runs", [(SENTIMENT,), ()])
+def test_hear__lists_an_author_once_however_often_it_changes_its_mind(
+    presences: Presences, runs: tuple[Capability, ...]
+) -> None:
+    presences.capable(SENTIMENT, 0)
+    for number in range(100):
+        presences.hear(said("bo", created_ms=2 * number, ttl_ms=300_000 - 1_000 * number), 0)
+        changed = replace(a_presence(ttl_ms=300_000), capabilities=runs)
+        presences.hear(a_record("bo", changed, created_ms=NOON_MS + 2 * number + 1), 0)
+
+    listed, _ = presences.sizes()["listed authors"]
+
+    assert listed == len(runs)
 
 
 def test_capable__is_right_for_more_capabilities_than_it_lists(presences: Presences) -> None:
