@@ -21,19 +21,32 @@ class Labour:
     def __init__(self) -> None:
         self._turn = trio.Lock()  # whose waiters are served in order
         self._thread = trio.CapacityLimiter(1)
+        self._asked: set[trio.CancelScope] = set()
 
-    async def worked(self, asked: Work) -> Worked:
-        """Return the work of a record once it was found; ends by being cancelled, too."""
-        async with self._turn:
-            tries = tries_at_once(asked.record)
-            start = 0
-            while True:
-                work = await trio.to_thread.run_sync(
-                    _look, asked.record, start, tries, limiter=self._thread
-                )
-                if work is not None:
-                    return Worked(asked.ticket, work)
-                start += tries
+    async def worked(self, asked: Work) -> Worked | None:
+        """Return the work of a record once it was found; None if all was given up before."""
+        with trio.CancelScope() as scope:
+            self._asked.add(scope)
+            try:
+                async with self._turn:
+                    return Worked(asked.ticket, await self._find(asked.record))
+            finally:
+                self._asked.discard(scope)
+        return None
+
+    def give_up(self) -> None:
+        """Look for nothing that was asked for until now: who asked does not want it any more."""
+        for scope in self._asked:
+            scope.cancel()
+
+    async def _find(self, record: Unworked) -> int:
+        tries = tries_at_once(record)
+        start = 0
+        while True:
+            work = await trio.to_thread.run_sync(_look, record, start, tries, limiter=self._thread)
+            if work is not None:
+                return work
+            start += tries
 
 
 def tries_at_once(record: Unworked) -> int:

@@ -146,6 +146,7 @@ class Loop:
         async with self._busy:
             was_stopped, self._stopped = self._stopped, True
             if not was_stopped and not self._outage:
+                self._labour.give_up()  # else the goodbye would wait for all that was said before
                 await self._step([Stopping()], nursery=None)
 
     async def suspend(self, reason: str) -> None:
@@ -306,6 +307,7 @@ class Loop:
         self._outage, self._suspicion = str(error), ""
         self._wake_ms = None
         self._recovery.drop()
+        self._labour.give_up()
         self._stepped([])
         while True:
             self._waiters.refuse_all(self.refusal())
@@ -333,15 +335,17 @@ class Loop:
         if nursery is not None:
             nursery.start_soon(self._hear, effect)
         elif isinstance(effect, fx.Work):
-            await self._step([await self._labour.worked(effect)], None)
+            worked = await self._labour.worked(effect)
+            assert worked is not None, "after our last word nothing is given up"
+            await self._step([worked], None)
 
     async def _hear(self, effect: fx.Infer | fx.Work) -> None:
         """Tell the machine how something ended, unless another has taken its place by then."""
         machine = self.machine
-        event: Event
+        event: Event | None
         if isinstance(effect, fx.Infer):
             event = await self._runs.inferred(effect)
         else:
             event = await self._labour.worked(effect)
-        if machine is self.machine and not self._outage:
+        if event is not None and machine is self.machine and not self._outage:
             await self.tell(event)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core.effects import Channel, Work
-from node.core.events import CapabilitiesChanged, SigningAllowed, Started
+from node.core.events import CapabilitiesChanged, SigningAllowed, Started, Worked
 from node.labour import LOT_BYTES, TRY_BYTES, Labour, tries_at_once
 from protocol.gossip import unpack_gossip
 from protocol.params import network_of
@@ -36,7 +36,7 @@ async def test_worked__goes_on_from_lot_to_lot_until_the_work_is_found() -> None
 
     found = await Labour().worked(Work(7, record))
 
-    assert (found.ticket, found.work) == (7, work)
+    assert found == Worked(7, work)
 
 
 def _of_several_lots() -> tuple[Unworked, int]:
@@ -58,7 +58,9 @@ async def test_worked__serves_in_order_however_long_each_takes() -> None:
     ended: list[int] = []
 
     async def work(ticket: int, record: Unworked) -> None:
-        ended.append((await labour.worked(Work(ticket, record))).ticket)
+        worked = await labour.worked(Work(ticket, record))
+        assert worked is not None
+        ended.append(worked.ticket)
 
     async with trio.open_nursery() as nursery:
         for ticket, record in enumerate([_of_several_lots()[0], Unworked(b"", b"", 1)] * 2):
@@ -76,7 +78,27 @@ async def test_worked__can_be_given_up_and_then_others_come_first() -> None:
     ended = await labour.worked(Work(2, Unworked(b"", b"", 1)))
 
     assert scope.cancelled_caught
+    assert ended is not None
     assert ended.ticket == 2
+
+
+async def test_give_up__ends_all_that_was_asked_for_and_nothing_later() -> None:
+    labour = Labour()
+    ended: list[Worked | None] = []
+
+    async def work(ticket: int) -> None:
+        ended.append(await labour.worked(Work(ticket, ENDLESS)))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for ticket in range(3):
+                nursery.start_soon(work, ticket)
+            await trio.testing.wait_all_tasks_blocked()
+            labour.give_up()
+        later = await labour.worked(Work(4, Unworked(b"", b"", 1)))
+
+    assert ended == [None, None, None]
+    assert later is not None
 
 
 async def test_loop__signs_what_was_worked_for_and_says_goodbye() -> None:
@@ -98,6 +120,25 @@ async def test_loop__signs_what_was_worked_for_and_says_goodbye() -> None:
     for _, data in bench.published:
         assert all(has_work(open_record(raw, DEAR).record_id, BITS) for raw in unpack_gossip(data))
     assert bench.done.index("journal") < bench.done.index("publish records")
+
+
+async def test_stop__says_goodbye_before_all_that_was_still_worked_for() -> None:
+    bench = a_bench(network=DEAR)
+    for event in (Started(), CapabilitiesChanged((ECHO,)), SigningAllowed()):
+        await bench.loop.tell(event)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.loop.run)
+        with trio.fail_after(30):
+            while not _said(bench.published, Channel.PRESENCE):  # noqa: ASYNC110 - no event says so
+                await trio.sleep(0.01)
+            nursery.start_soon(bench.loop._hear, Work(99, ENDLESS))
+            await trio.testing.wait_all_tasks_blocked()
+            await bench.loop.stop()
+        nursery.cancel_scope.cancel()
+
+    (last,) = [open_record(raw, DEAR) for raw in unpack_gossip(bench.published[-1][1])]
+    assert last.presence is not None
+    assert last.presence.ttl_ms == 0
 
 
 def _said(published: list[tuple[Channel, bytes]], channel: Channel) -> bool:

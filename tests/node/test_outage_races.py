@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from node.clock import Clock
-from node.core.effects import Channel, Infer
+from node.core.effects import Channel, Infer, Work
 from node.core.events import Listening, Now, Received, Submit, Token, Via
 from node.core.machine import Machine
 from node.errors import RequestRefused, SignedElsewhere, StoreError
@@ -19,6 +20,7 @@ from protocol.gossip import unpack_gossip
 from protocol.ids import TaskId
 from protocol.record import decode_record
 from protocol.statements import Capability, Result
+from protocol.work import Unworked
 from tests.builders import NETWORK, a_record, a_task
 from tests.node.net_hosts import until
 from tests.node.shell_bench import ECHO, TOPICS, EchoInference
@@ -64,6 +66,25 @@ async def test_a_run_that_ends_while_the_machine_is_remade__is_no_news_to_the_ne
         await submitted(disk, "one")
 
         assert disk.loop.machine.worker.load == 0
+        nursery.cancel_scope.cancel()
+    disk.store.close()
+
+
+async def test_work_for_a_record_nobody_wants_any_more__holds_up_nothing(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "alice")
+    async with trio.open_nursery() as nursery:
+        await running(disk, nursery)
+        nursery.start_soon(disk.loop._hear, Work(7, Unworked(b"", b"", 256)))
+        await trio.testing.wait_all_tasks_blocked()
+
+        disk.rows_fail.append(StoreError("no space left"))
+        with pytest.raises(RequestRefused):
+            await submitted(disk, "one")
+        await until(lambda: not disk.loop.outage)
+
+        with trio.fail_after(5):
+            worked = await disk.loop._labour.worked(Work(1, Unworked(b"", b"", 1)))
+        assert worked is not None
         nursery.cancel_scope.cancel()
     disk.store.close()
 
