@@ -45,7 +45,7 @@ from node.prover import NodeProver
 from node.readiness import take_readiness
 from node.recovery import Recovery
 from node.rpc.offer import offer_rpc
-from node.rpc.token import FILE_NAME, remove_rpc_file
+from node.rpc.token import FILE_NAME
 from node.sampler import Sampler
 from node.services import Services
 from node.stopping import end_by_force
@@ -271,17 +271,14 @@ class _Node:
                     self._say(line)
                 self._readiness.serving(f"{self._config.node_id} serves at {rpc.url}")
                 nursery.start_soon(self._readiness.stay_alive)
-                try:
-                    async for _ in signals:
-                        break
-                    nursery.start_soon(end_by_force, signals)
-                    self._readiness.stopping()
-                    logger.info("stopping")
-                    self._reporter.feed.close()
-                    with trio.move_on_after(GOODBYE_S):
-                        await self._loop.stop()
-                finally:
-                    remove_rpc_file(self._config.directory / FILE_NAME, rpc)
+                async for _ in signals:
+                    break
+                nursery.start_soon(end_by_force, signals)
+                self._readiness.stopping()
+                logger.info("stopping")
+                self._reporter.feed.close()
+                with trio.move_on_after(GOODBYE_S):
+                    await self._loop.stop()
                 nursery.cancel_scope.cancel()
 
     def _has_known_peers(self) -> bool:

@@ -1,4 +1,4 @@
-"""Serves a node where its operator chose, and leaves the address and the token in its directory."""
+"""Serves a node where its operator chose; meanwhile its directory holds the address and token."""
 
 import os
 from functools import partial
@@ -10,7 +10,7 @@ import trio
 from node.rpc.public_server import serve_public
 from node.rpc.server import serve_rpc
 from node.rpc.session import read_key
-from node.rpc.token import FILE_NAME, RpcFile, left_token, new_token, write_rpc_file
+from node.rpc.token import FILE_NAME, RpcFile, left_rpc_file, left_token, new_token
 from node.services import Services
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ async def offer_rpc(
         else:
             url = await nursery.start(partial(serve, port=port))
         content = RpcFile(url, token, os.getpid(), node_id, public_url)
-        write_rpc_file(folder / FILE_NAME, content)
-        with left_token(token_file, token):
+        with left_rpc_file(folder / FILE_NAME, content), left_token(token_file, token):
             task_status.started(content)
             await trio.sleep_forever()

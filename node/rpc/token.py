@@ -55,6 +55,20 @@ def write_rpc_file(path: Path, content: RpcFile) -> None:
 
 
 @contextlib.contextmanager
+def left_rpc_file(path: Path, content: RpcFile) -> Iterator[None]:
+    """Leave the file in place while the block runs.
+
+    Raises:
+        StartError: The path is a symlink or not a file, or the directory cannot be written.
+    """
+    write_rpc_file(path, content)
+    try:
+        yield
+    finally:
+        remove_rpc_file(path, content)
+
+
+@contextlib.contextmanager
 def left_token(path: Path | None, token: str) -> Iterator[None]:
     """Leave a token alone in a file, readable by its owner, while the block runs.
 

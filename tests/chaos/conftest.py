@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos.bed import FAKETIME
 from tests.chaos.sizes import new_seed, rng_of
-from tests.chaos.wires import probe
+from tests.chaos.wires import Wires, probe
 
 REQUIRE = "AIMARKET_REQUIRE_NETNS"
 _said: list[str] = []
@@ -39,6 +39,16 @@ def _need(problem: str) -> None:
 def wired() -> None:
     """Ask for a machine that can make network namespaces and cut their wires."""
     _need(_why_no_wires())
+
+
+@pytest.fixture
+def wires(wired: None) -> Iterator[Wires]:
+    """Lend a switch to plug namespaces into."""
+    made = Wires()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

@@ -22,15 +22,6 @@ NAMES_OF = Path("/etc/netns")  # what lies there takes the place of /etc in a na
 
 
 @pytest.fixture
-def wires(wired: None) -> Iterator[Wires]:
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
 def hosts(wires: Wires, tmp_path: Path) -> Iterator[Path]:
     """Lend a folder whose `hosts` says who is who in every namespace linked to it."""
     folder = tmp_path / "names"

@@ -6,7 +6,6 @@ what alice printed. What a block shows must come.
 
 import re
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,15 +53,6 @@ def blocks_of(readme: str) -> list[list[Step]]:
         if steps:
             found.append(steps)
     return found
-
-
-@pytest.fixture
-def wires(wired: None) -> Iterator[Wires]:
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_readme__shows_what_happens_on_several_machines(

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.chaos_ci, pytest.mark.usefixtures("
 
 PORT = 9_000
 ANSWER_S = 0.3
-
-
-@pytest.fixture
-def wires(wired: None) -> Iterator[Wires]:
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def listening(plug: Plug) -> socket.socket:

@@ -287,3 +287,16 @@ async def test_offer__shows_strangers_nothing_of_its_token(tmp_path: Path) -> No
 
     assert [answer.status_code for answer in answers] == [200, 404, 404, 404, 200, 200]
     assert not any(rpc.token in answer.text for answer in answers)
+
+
+async def test_offer__that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    taken = tmp_path / "notes.txt"
+    taken.write_text("something else")
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with offering(services(FakeMarket()), tmp_path, token_file=taken):
+            pass
+
+    assert caught.group_contains(StartError, match="--rpc-token-file .* holds something else")
+    assert not (tmp_path / "rpc.json").exists()
+    assert taken.read_text() == "something else"
