@@ -2,7 +2,8 @@
 //
 // Arguments: the address of the victim, then the topics it follows: records first, then presence.
 // Input: one line, a true message of the records topic in hex. Output: a line of JSON, `done`, for
-// each kind: whether the victim was to hang up, whether it did, and else whether it still answered.
+// each kind: whether the victim was to hang up, whether it did, and else whether it still answered;
+// and whether it was to end the stream the garbage came on, and whether it did.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -55,8 +56,10 @@ const sending = (...rpcs) => async ({ node, victim }) => {
 const writing = (...pieces) => async ({ connection }) => {
   const stream = await connection.newStream(MESHSUB)
   for (const piece of pieces) {
+    if (stream.status !== 'open') break
     if (!stream.send(piece)) await Promise.race([stream.onDrain(), sleep(DRAIN_MS)])
   }
+  return stream
 }
 
 // What no correct peer sends: the victim counts faults, and hangs up at the eighth.
@@ -68,15 +71,22 @@ const faults = {
   'records on the topic of presences': publishing(presence, (index) => changed(truth, index)),
   'records with a bit flipped': publishing(records, (index) => changed(truth, index))
 }
-// What is cut off, bounded, or not even read.
-const nuisances = {
+// What is no frame at all, or too large a one: the victim ends its stream. It counts as one fault.
+const cuts = {
   'frames of a million bytes': publishing(records, () => randomBytes(1_000_000)),
+  'a thousand messages in a frame': sending({ messages: times(1_000, () => ({ topic: records, data: randomBytes(8) })) }),
+  'frames of random bytes': writing(...times(TIMES, () => framed(randomBytes(300)))),
+  'a frame cut inside its message': writing(framed(frame.subarray(0, frame.length / 2))),
+  'a length without end': writing(Buffer.alloc(64, 0xff)),
+  'a length of four thousand million': writing(Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f]), randomBytes(64))
+}
+// What is bounded, or not even read.
+const nuisances = {
   'true records on the topic of presences': sending(...times(TIMES, () => said(presence, truth))),
   'true records on a foreign topic': sending(...times(TIMES, () => said('/elsewhere', truth))),
   'true records in false envelopes': sending(...times(TIMES, () => ({
     messages: [{ topic: records, data: truth, from: randomBytes(38), seqno: randomBytes(8), signature: randomBytes(64), key: randomBytes(36) }]
   }))),
-  'a thousand messages in a frame': sending({ messages: times(1_000, () => ({ topic: records, data: randomBytes(8) })) }),
   'a flood of IHAVE': sending(...times(TIMES, () => control({ ihave: [{ topicID: records, messageIDs: ids(1_000) }] }))),
   'IHAVE of strange ids': sending(control({ ihave: times(60, (index) => ({ topicID: records, messageIDs: [randomBytes(index)] })) })),
   'a flood of IWANT': sending(...times(TIMES, () => control({ iwant: [{ messageIDs: [messageId({ topic: records, data: truth }), ...ids(500)] }] }))),
@@ -87,11 +97,7 @@ const nuisances = {
   'a flood of IDONTWANT': sending(...times(TIMES, () => control({ idontwant: [{ messageIDs: ids(500) }] }))),
   'a flood of subscriptions': sending(...times(TIMES, (n) => ({ subscriptions: times(60, (m) => ({ subscribe: true, topic: `/elsewhere/${n}/${m}` })) }))),
   'subscribing and leaving': sending(...times(TIMES, (n) => ({ subscriptions: [{ subscribe: n % 2 === 0, topic: records }] }))),
-  'frames of random bytes': writing(...times(TIMES, () => framed(randomBytes(300)))),
   'a frame that ends half way': writing(framed(frame).subarray(0, frame.length / 2)),
-  'a frame cut inside its message': writing(framed(frame.subarray(0, frame.length / 2))),
-  'a length without end': writing(Buffer.alloc(64, 0xff)),
-  'a length of four thousand million': writing(Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f]), randomBytes(64)),
   'empty frames': writing(Buffer.alloc(4_096))
 }
 
@@ -111,27 +117,30 @@ async function answers (node, connection) {
   }
 }
 
-async function molest (kind, send, isFault) {
+async function molest (kind, send, { isFault = false, isCut = false }) {
   const node = await joinMarket([records, presence])
   const { gossip } = node.services
   const connection = await node.dial(multiaddr(address))
   const victim = connection.remotePeer
   const isFollowed = () => gossip.getSubscribers(records).some((peer) => peer.equals(victim))
   const isHeard = await wait(() => isFollowed() && gossip.streamsOutbound.has(victim.toString()), READY_MS)
+  let stream = gossip.streamsOutbound.get(victim.toString())?.rawStream
   let refusal = ''
   try {
-    await send({ node, connection, victim: victim.toString() })
+    stream = await send({ node, connection, victim: victim.toString() }) ?? stream
   } catch (error) {
     refusal = String(error)
   }
+  const isEnded = isCut && await wait(() => stream.status !== 'open', HANG_UP_MS)
   const isAnswered = !isFault && await answers(node, connection)
   if (isFault) await wait(() => connection.status !== 'open', HANG_UP_MS)
   const isHungUp = connection.status !== 'open'
-  tell('done', { kind, is_fault: isFault, is_heard: isHeard, is_hung_up: isHungUp, is_answered: isAnswered, refusal })
+  tell('done', { kind, is_fault: isFault, is_heard: isHeard, is_hung_up: isHungUp, is_answered: isAnswered, is_cut: isCut, is_ended: isEnded, refusal })
   await node.stop()
 }
 
-for (const [kind, send] of Object.entries(faults)) await molest(kind, send, true)
-for (const [kind, send] of Object.entries(nuisances)) await molest(kind, send, false)
+for (const [kind, send] of Object.entries(faults)) await molest(kind, send, { isFault: true })
+for (const [kind, send] of Object.entries(cuts)) await molest(kind, send, { isCut: true })
+for (const [kind, send] of Object.entries(nuisances)) await molest(kind, send, {})
 tell('finished', {})
 process.exit(0)
