@@ -280,10 +280,8 @@ class Loop:
                 await self._publish(channel, data)
             case fx.Infer() | fx.Work():
                 await self._begin(effect, nursery)
-            case fx.Relayed(token, word):
-                self._waiters.answer(token, word)
-            case fx.Reply(token, task_id):
-                self._waiters.answer(token, task_id)
+            case fx.Relayed(token, outcome) | fx.Reply(token, outcome):
+                self._waiters.answer(token, outcome)
             case fx.Refuse(token, status, code, message):
                 self._waiters.answer(token, RequestRefused(status, code, message))
             case fx.Differs(author):
