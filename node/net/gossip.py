@@ -7,7 +7,7 @@ a message goes to a bounded queue before anything slow happens.
 
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +30,8 @@ from node.net.seen import Seen, content_id
 from node.net.streams import end_stream
 
 logger = logging.getLogger(__name__)
+
+OPENING_MAX = 2  # tasks that open our stream to one peer: one at work, one that waits
 
 # Offers a message (forwarder, topic, data) to the intake; False when there is no room for it.
 Offer = Callable[[ID, str, bytes], bool]
@@ -195,6 +197,29 @@ class GuardedPubsub(Pubsub):
         await self.router.publish(forwarder, rpc_pb2.Message(data=data, topicIDs=[topic]))
 
     # Streams to peers.
+
+    async def handle_peer_queue(self) -> None:
+        """Open our stream to whoever connects, however often one peer does.
+
+        The library begins a task for each connection, and ends the service at the thousandth. Here
+        one opens the stream and one more waits, for what connects meanwhile may outlive the rest.
+        """
+        begun: Counter[ID] = Counter()
+
+        async def open_stream(peer_id: ID) -> None:
+            try:
+                await self._handle_new_peer_with_retry(peer_id)
+            finally:
+                begun[peer_id] -= 1
+                if not begun[peer_id]:
+                    del begun[peer_id]
+
+        async with self.peer_receive_channel:
+            self.event_handle_peer_queue_started.set()
+            async for peer_id in self.peer_receive_channel:
+                if begun[peer_id] < OPENING_MAX:
+                    begun[peer_id] += 1
+                    self.manager.run_task(open_stream, peer_id)
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
         """Open our stream to a peer, once, however many connections announce it."""

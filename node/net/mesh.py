@@ -9,7 +9,7 @@ that is what `node.net.standing` thinks of a peer.
 import logging
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from secrets import SystemRandom
 from typing import Any
 
@@ -114,11 +114,8 @@ class MeshRouter(GossipSub):
             self._handle_dropped_rpc(peer_id, rpc, "queue_full")
 
     async def send_recent_messages(self, peer_id: ID, topic: str) -> None:
-        """Give a new follower what went by in the last heartbeats."""
-        for message_id in self.mcache.window(topic):
-            message = self.mcache.get(message_id)
-            if message is not None:
-                self._send_message(peer_id, message, str(peer_id))
+        """Give a new follower what went by in the last heartbeats, but for what it was sent."""
+        self._serve(peer_id, self.mcache.window(topic), times_max=1)
 
     async def flush_pending_messages(self, peer_id: ID) -> None:
         """Do nothing: no message waits for a peer whose topics are unknown."""
@@ -161,18 +158,22 @@ class MeshRouter(GossipSub):
 
     async def handle_iwant(self, iwant_msg: rpc_pb2.ControlIWant, sender_peer_id: ID) -> None:
         """Send cached messages on demand: each a few times, and not more than a budget."""
-        served = self._served.setdefault(sender_peer_id, Counter())
-        for message_id in list(dict.fromkeys(iwant_msg.messageIDs))[:WANTED_PER_FRAME_MAX]:
+        wanted = list(dict.fromkeys(iwant_msg.messageIDs))[:WANTED_PER_FRAME_MAX]
+        self._serve(sender_peer_id, wanted, times_max=SERVED_TIMES_MAX)
+
+    def _serve(self, peer_id: ID, message_ids: Iterable[bytes], *, times_max: int) -> None:
+        served = self._served.setdefault(peer_id, Counter())
+        for message_id in message_ids:
             message = self.mcache.get(message_id)
-            if message is None or served[message_id] >= SERVED_TIMES_MAX:
+            if message is None or served[message_id] >= times_max:
                 continue
             size = len(message.data)
-            if self._served_bytes[sender_peer_id] + size > SERVED_BYTES_PER_BEAT_MAX:
+            if self._served_bytes[peer_id] + size > SERVED_BYTES_PER_BEAT_MAX:
                 self._counters.add("gossip_iwant_refused")
                 return
-            self._served_bytes[sender_peer_id] += size
+            self._served_bytes[peer_id] += size
             served[message_id] += 1
-            self._send_message(sender_peer_id, message, str(sender_peer_id))
+            self._send_message(peer_id, message, str(peer_id))
 
     async def handle_graft(self, graft_msg: rpc_pb2.ControlGraft, sender_peer_id: ID) -> None:
         """Take a peer into the mesh of one of our topics if there is room."""
@@ -192,6 +193,11 @@ class MeshRouter(GossipSub):
         self.mesh[topic].add(sender_peer_id)
         self._grafted[topic].add(sender_peer_id)
 
+    async def on_peer_subscribed(self, peer_id: ID, topic: str) -> None:
+        """Take a new follower into a thin mesh, unless a fault of it still counts."""
+        if self._score(peer_id) >= 0:
+            await super().on_peer_subscribed(peer_id, topic)
+
     async def handle_prune(self, prune_msg: rpc_pb2.ControlPrune, sender_peer_id: ID) -> None:
         """Let a peer leave the mesh of one of our topics; the peers it names are not read."""
         topic = prune_msg.topicID
@@ -207,12 +213,13 @@ class MeshRouter(GossipSub):
         self._standing.meet(peer_id)
 
     def remove_peer(self, peer_id: ID) -> None:
-        """Forget all there is about a peer, its back-off included, but for its faults."""
+        """Forget all there is about a peer, its back-off included, but for its faults.
+
+        What it was sent on demand is forgotten by the next heartbeat: it may be back at once.
+        """
         super().remove_peer(peer_id)
         self._standing.forget(peer_id)
         self._asked.pop(peer_id, None)
-        self._served.pop(peer_id, None)
-        self._served_bytes.pop(peer_id, None)
         for pruned in self.back_off.values():
             pruned.pop(peer_id, None)
 

@@ -31,6 +31,7 @@ from tests.loopback.test_live_killers import PING, spoken_by_nobody, target_of
 IDS = 25_000
 IS_LONG = bool(os.environ.get("AIMARKET_LONG"))
 TOPICS = 300_000 if IS_LONG else 30_000
+TOGGLES = 500
 PER_FRAME = 1_500  # ids, so that a frame is no longer than may be
 TOPICS_PER_FRAME = 60  # as many as no frame is refused for
 CUTS_MAX = 50
@@ -142,6 +143,17 @@ async def repeated_wants(target: Target, message: bytes) -> None:
     await tell(target, [rpc_pb2.RPC(publish=[said]), *[frame] * 20])
 
 
+async def following_and_leaving(target: Target, message: bytes) -> None:
+    """Leave and follow again, frame by frame, to be sent anew what was said of late."""
+    said = rpc_pb2.Message(data=message, topicIDs=[target.topics[0]])
+    left, back = (
+        rpc_pb2.RPC.SubOpts(subscribe=follows, topicid=target.topics[0])
+        for follows in (False, True)
+    )
+    again = rpc_pb2.RPC(subscriptions=[left, back])
+    await tell(target, [rpc_pb2.RPC(publish=[said]), *[again] * TOGGLES])
+
+
 async def unknown_ids(target: Target, message: bytes) -> None:
     frames = []
     for _ in range(IDS // PER_FRAME + 1):
@@ -180,7 +192,13 @@ def tables(metrics: str, pattern: "re.Pattern[str]") -> dict[str, float]:
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_node__answers_strangers_with_little_and_forgets_them(tmp_path: Path) -> None:
-    attacks: tuple[Send, ...] = (repeated_wants, unknown_ids, invented_topics, idle_sessions)
+    attacks: tuple[Send, ...] = (
+        repeated_wants,
+        following_and_leaving,
+        unknown_ids,
+        invented_topics,
+        idle_sessions,
+    )
     with street(tmp_path) as town:
         victim, bob = town.open("victim", "bob")
         target = target_of(victim, town)
@@ -196,7 +214,7 @@ async def test_node__answers_strangers_with_little_and_forgets_them(tmp_path: Pa
             answered = max(0, toll.came - SLACK_BYTES)
             print(f"{attack.__name__}: {toll.sent} bytes sent, {toll.came} came, {took_s:.1f} s")
             assert answered <= FACTOR_MAX * toll.sent
-            if attack is repeated_wants:
+            if attack in (repeated_wants, following_and_leaving):
                 assert len(message) <= toll.came <= COPIES_MAX * len(message) + SLACK_BYTES
             assert answered <= BYTES_A_SECOND_MAX * took_s
             metrics = victim.scrape()

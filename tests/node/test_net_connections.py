@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 import trio
+from libp2p.pubsub.pubsub_notifee import PubsubNotifee
+from libp2p.tools.anyio_service.abc import MAX_CHILDREN_TASKS
 from multiaddr import Multiaddr
 
 from node.errors import DialFailed, StartError
@@ -281,3 +283,20 @@ def test_logging__reaches_the_root_and_has_no_handlers_of_its_own() -> None:
     assert logger.propagate
     assert logger.handlers == []
     assert logger.level == logging.WARNING
+
+
+async def test_one_who_connects_again_and_again__and_never_answers_ends_nothing() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        target = Target("127.0.0.1", int(ann.net.addresses()[0].split("/")[4]), ann.net.peer_id)
+        async with intruder(target):  # leaves our stream to it unanswered
+            swarm = ann.net._swarm
+            await until(lambda: bool(swarm.get_connections()))
+            (stranger,) = swarm.get_connections()
+            (told,) = [one for one in swarm.notifees if isinstance(one, PubsubNotifee)]
+            for _ in range(MAX_CHILDREN_TASKS + 100):  # as that many connections would
+                await told.connected(swarm, stranger)
+
+            await connect(bob, ann)
+            await ann.net.publish(LOG, b"still here")
+            await until(lambda: b"still here" in bob.messages())

@@ -14,7 +14,12 @@ from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11
 from libp2p.pubsub.pb import rpc_pb2
 
 from node.net.limits import NetLimits
-from node.net.mesh import GOSSIP_PEERS_MIN, SERVED_TIMES_MAX, WANTED_PER_BEAT_MAX
+from node.net.mesh import (
+    GOSSIP_PEERS_MIN,
+    SERVED_BYTES_PER_BEAT_MAX,
+    SERVED_TIMES_MAX,
+    WANTED_PER_BEAT_MAX,
+)
 from node.net.patches import OutboundQueue
 from node.net.seen import content_id
 from node.net.stack import LoyalPeerStore
@@ -125,6 +130,37 @@ async def test_iwant__sends_each_message_a_few_times_however_often_it_is_asked(
     assert len(list(frames(queue))) == SERVED_TIMES_MAX
 
 
+async def test_following__again_and_again_brings_each_message_once(
+    station: Station,
+) -> None:
+    router = station.net._router
+    for number in range(10):
+        router.mcache.put(rpc_pb2.Message(data=bytes([number]) * 1_000, topicIDs=[LOG]))
+    queue = catch(station, peer(1))
+    router.add_peer(peer(1), PROTOCOL_ID_V11)
+
+    for _ in range(50):
+        await router.send_recent_messages(peer(1), LOG)
+    router.remove_peer(peer(1))  # leaving and coming back at once changes nothing
+    router.add_peer(peer(1), PROTOCOL_ID_V11)
+    await router.send_recent_messages(peer(1), LOG)
+
+    assert len(list(frames(queue))) == 10
+
+
+async def test_following__brings_no_more_than_a_budget(station: Station) -> None:
+    router = station.net._router
+    size = SERVED_BYTES_PER_BEAT_MAX // 20
+    for number in range(30):
+        router.mcache.put(rpc_pb2.Message(data=bytes([number]) * size, topicIDs=[LOG]))
+    queue = catch(station, peer(1))
+
+    await router.send_recent_messages(peer(1), LOG)
+
+    sent = sum(len(message.data) for frame in frames(queue) for message in frame.publish)
+    assert sent == 20 * size
+
+
 async def test_ihave__is_answered_within_a_budget_and_only_with_unseen_ids(
     station: Station,
 ) -> None:
@@ -215,9 +251,12 @@ async def test_standing__bars_a_peer_with_faults_from_the_mesh_until_they_are_fo
 
     station.net._blame(peer(1), "a fault")
     router.remove_peer(peer(1))  # leaving does not wash it off
+    router.add_peer(peer(1), PROTOCOL_ID_V11)
     router.mesh[LOG].add(peer(1))
     await router._mend(LOG)
+    router.back_off[LOG].clear()
     await router.handle_graft(graft, peer(1))
+    await router.on_peer_subscribed(peer(1), LOG)
     barred = peer(1) not in router.mesh[LOG]
     await trio.sleep(LIMITS.reject_window_s + 1)
     router.back_off[LOG].clear()  # it goes by the clock on the wall
