@@ -225,10 +225,8 @@ class Sync:
                 extra={"peer": str(session.peer)},
             )
         if session.is_full:
-            moved = progress.moved > 0
-            self._first_word.ended(
-                session.peer, outcome, _now_ms(), moved=moved, outbound=is_dialled
-            )
+            told = progress.fetched > 0
+            self._first_word.ended(session.peer, outcome, _now_ms(), told=told, outbound=is_dialled)
         if outcome is Outcome.WRONG:
             await self._hang_up(session.peer)
         elif outcome in (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED) and session.is_full:

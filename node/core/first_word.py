@@ -15,6 +15,9 @@ from protocol.ids import PeerId
 ALONE_MS = 10_000  # nobody who could tell for so long: nobody knows more than we do
 FAILURES_MAX = 3  # sessions in a row that moved nothing, over half a minute at least
 HELD_BACK_MS_MAX = 300_000  # in all, however often new names come that tell nothing; a guess
+# From the beginning, however long a log somebody whom we dialled goes on to send; a guess. By then
+# another must have told.
+TELLING_MS_MAX = 3_600_000
 FAILURES_KEPT_MAX = 256  # peers; a guess: more than can be connected
 
 _TOLD = (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED)  # we have all of theirs
@@ -56,14 +59,14 @@ class FirstWord:
         self._is_told = False  # by somebody who dialled us
         self._is_sure = False  # told by somebody we dialled
         self._could_tell_ms = now_ms  # when somebody last could
-        self._since_ms = now_ms
+        self._since_ms = self._begun_ms = now_ms
 
     def begin(self, now_ms: int) -> None:
         """Wait from now on."""
-        self._since_ms = self._could_tell_ms = now_ms
+        self._since_ms = self._begun_ms = self._could_tell_ms = now_ms
 
     def ended(
-        self, peer: PeerId, outcome: Outcome, now_ms: int, *, moved: bool, outbound: bool
+        self, peer: PeerId, outcome: Outcome, now_ms: int, *, told: bool, outbound: bool
     ) -> None:
         """Note how a session over the whole log ended.
 
@@ -71,7 +74,7 @@ class FirstWord:
             peer: With whom.
             outcome: How.
             now_ms: This moment.
-            moved: Whether records came or went.
+            told: Whether records came.
             outbound: Whether we dialled the peer.
         """
         failures = self._failures.pop(peer, 0) + 1
@@ -80,14 +83,14 @@ class FirstWord:
             self._is_told = True
         elif outcome is Outcome.WRONG:
             self._note(peer, FAILURES_MAX)
-        elif not moved and outcome is Outcome.FAILED:
+        elif not told and outcome is Outcome.FAILED:
             self._note(peer, failures)
-        elif outbound:  # a long log on a slow line
+        elif told and outbound:  # a long log on a slow line
             self._since_ms = now_ms
 
     def hold(self, now_ms: int) -> None:
         """Note that we cannot compare now, by no fault of others."""
-        self._since_ms = now_ms
+        self._since_ms = self._begun_ms = now_ms
 
     def look(self, here: Iterable[Candidate], now_ms: int) -> bool:
         """Return whether this node may sign now.
@@ -105,6 +108,8 @@ class FirstWord:
             return True
         is_alone = now_ms - self._could_tell_ms >= ALONE_MS
         is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
+        if self._is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
+            return True
         return is_over and (self._is_told or self._may_be_alone)
 
     def _can_tell(self, one: Candidate) -> bool:

@@ -1,10 +1,11 @@
 """Deciding when to compare logs, and with whom: one session at a time, nobody gets all of them.
 
-The first is with a peer we dialled, for strangers fill only the places behind those. From then on
-there are four reasons, and of those that apply the one that was followed longest ago is: something
-we wait for; now and then anybody; now and then over salted ids, since sums can be made to collide;
-a peer that we have not met since it came, or whose presence shows another log than ours. Every
-other session goes to a peer we dialled, if there is one, so that no crowd has us for itself.
+The first is with a peer we dialled, for strangers fill only the places behind those; where more is
+left than one session moves, the next is with another. From then on there are four reasons, and of
+those that apply the one that was followed longest ago is: something we wait for; now and then
+anybody; now and then over salted ids, since sums can be made to collide; a peer that we have not
+met since it came, or whose presence shows another log than ours. Every other session goes to a peer
+we dialled, if there is one, so that no crowd has us for itself.
 """
 
 from collections import OrderedDict
@@ -105,6 +106,7 @@ class SyncPlanner:
         self._reason = _Reason.NEWS  # of that session
         self._reasons = list(_Reason)  # the one followed longest ago comes first
         self._is_level = False  # whether the whole log was compared once
+        self._unfinished: PeerId | None = None  # with whom more was left than one session moves
         self._gap_until_ms = now_ms
         self._random_at_ms = now_ms + self._jittered(RANDOM_EVERY_MS)
         self._salted_at_ms = now_ms + self._jittered(SALTED_EVERY_MS)
@@ -191,6 +193,7 @@ class SyncPlanner:
         """Note how the session ended."""
         session, self._session = self._session, None
         assert session is not None, "no session goes on"
+        self._unfinished = session.peer if outcome is Outcome.UNFINISHED else None
         match outcome:
             case Outcome.FAILED:
                 self._pass_over(session.peer, now_ms, first_ms=FAILED_PAUSE_MS)
@@ -237,10 +240,11 @@ class SyncPlanner:
     def _choose(self, here: Sequence[PeerId], now_ms: int) -> Session | None:
         if not self._is_level:
             unmet = [peer for peer in here if not self._peers[peer].is_met]
-            ours = [peer for peer in unmet if self._peers[peer].outbound]
+            others = [peer for peer in unmet if peer != self._unfinished]
+            ours = [peer for peer in others if self._peers[peer].outbound]
             if unmet:
                 self._reason = _Reason.NEWS
-                return Session(self._any(ours or unmet))
+                return Session(self._any(ours or others or unmet))
         for reason in self._reasons:
             session = self._follow(reason, here, now_ms)
             if session is not None:

@@ -7,6 +7,7 @@ from node.core.first_word import (
     ALONE_MS,
     FAILURES_MAX,
     HELD_BACK_MS_MAX,
+    TELLING_MS_MAX,
     Candidate,
     FirstWord,
 )
@@ -48,13 +49,13 @@ def test_look__waits_for_a_peer_that_we_dialled_whatever_strangers_say(
     doings: list[tuple[Candidate, Outcome | None, bool]],
 ) -> None:
     first_word, now_ms = FirstWord(0, may_be_alone=True), 0
-    for stranger, outcome, moved in doings:
+    for stranger, outcome, told in doings:
         now_ms += STEP_MS
         if outcome is not None:
-            first_word.ended(stranger.peer, outcome, now_ms, moved=moved, outbound=False)
+            first_word.ended(stranger.peer, outcome, now_ms, told=told, outbound=False)
         assert not first_word.look([HONEST, stranger._replace(outbound=False)], now_ms)
 
-    first_word.ended(HONEST.peer, Outcome.MOVED, now_ms, moved=True, outbound=True)
+    first_word.ended(HONEST.peer, Outcome.MOVED, now_ms, told=True, outbound=True)
 
     assert first_word.look([HONEST], now_ms)
 
@@ -67,7 +68,7 @@ def test_look__is_kept_from_signing_by_no_crowd_of_strangers_that_tell_nothing(
     for number, now_ms in enumerate(range(0, HELD_BACK_MS_MAX, STEP_MS)):
         stranger, outcome, _ = doings[number % len(doings)]
         if outcome in (Outcome.FAILED, Outcome.WRONG):
-            first_word.ended(stranger.peer, outcome, now_ms, moved=False, outbound=False)
+            first_word.ended(stranger.peer, outcome, now_ms, told=False, outbound=False)
         if first_word.look([stranger], now_ms):
             return
 
@@ -83,10 +84,10 @@ def test_look__counts_no_one_who_dialled_us_and_follows_nothing() -> None:
 def test_look__counts_nobody_with_whom_no_session_came_about_again_and_again() -> None:
     first_word = FirstWord(0, may_be_alone=True)
     for _ in range(FAILURES_MAX - 1):
-        first_word.ended(HONEST.peer, Outcome.FAILED, 0, moved=False, outbound=True)
+        first_word.ended(HONEST.peer, Outcome.FAILED, 0, told=False, outbound=True)
     assert not first_word.look([HONEST], ALONE_MS)
 
-    first_word.ended(HONEST.peer, Outcome.FAILED, ALONE_MS, moved=False, outbound=True)
+    first_word.ended(HONEST.peer, Outcome.FAILED, ALONE_MS, told=False, outbound=True)
 
     assert not first_word.look([HONEST], 2 * ALONE_MS - 1)
     assert first_word.look([HONEST], 2 * ALONE_MS)
@@ -95,7 +96,7 @@ def test_look__counts_nobody_with_whom_no_session_came_about_again_and_again() -
 def test_look__believes_who_dialled_us_once_nobody_whom_we_dialled_can_tell() -> None:
     for outcome in TOLD:
         first_word = FirstWord(0, may_be_alone=False)
-        first_word.ended(FRIEND.peer, outcome, 0, moved=False, outbound=False)
+        first_word.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
         assert not first_word.look([FRIEND, HONEST], 0)
         assert first_word.look([FRIEND], 0)
 
@@ -104,7 +105,26 @@ def test_look__goes_on_waiting_while_a_peer_that_we_dialled_still_sends_a_long_l
     first_word = FirstWord(0, may_be_alone=True)
     for now_ms in range(0, 2 * HELD_BACK_MS_MAX, HELD_BACK_MS_MAX // 2):
         assert not first_word.look([HONEST], now_ms)
-        first_word.ended(HONEST.peer, Outcome.UNFINISHED, now_ms, moved=True, outbound=True)
+        first_word.ended(HONEST.peer, Outcome.UNFINISHED, now_ms, told=True, outbound=True)
+
+
+@given(st.sampled_from([Outcome.UNFINISHED, Outcome.FAILED]))
+def test_look__does_not_wait_for_a_peer_that_takes_and_never_tells(outcome: Outcome) -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    for now_ms in range(0, HELD_BACK_MS_MAX, 5_000):
+        first_word.ended(HONEST.peer, outcome, now_ms, told=False, outbound=True)
+
+    assert first_word.look([HONEST], HELD_BACK_MS_MAX)
+
+
+def test_look__waits_for_no_log_without_end_once_another_has_told() -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    first_word.ended(FRIEND.peer, Outcome.EQUAL, 0, told=False, outbound=False)
+    for now_ms in range(0, TELLING_MS_MAX, 5_000):
+        first_word.ended(HONEST.peer, Outcome.UNFINISHED, now_ms, told=True, outbound=True)
+        assert not first_word.look([HONEST, FRIEND], now_ms)
+
+    assert first_word.look([HONEST, FRIEND], TELLING_MS_MAX)
 
 
 def test_look__does_not_count_the_time_in_which_nothing_could_be_stored() -> None:

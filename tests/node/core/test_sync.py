@@ -312,6 +312,18 @@ def test_ended__with_more_to_move_does_not_count_as_met() -> None:
     ]
 
 
+def test_next__leaves_nobody_out_for_a_peer_whose_log_never_ends() -> None:
+    planner = a_planner(outbound=["endless"], inbound=["honest"])
+
+    ended = run(
+        planner,
+        lambda session: Outcome.UNFINISHED if session.peer == "endless" else Outcome.EQUAL,
+        for_ms=4 * GAP_MS,
+    )
+
+    assert [session.peer for _, session, _ in ended][:2] == ["endless", "honest"]
+
+
 def test_came__forgives_a_peer_we_dialled_anew_but_not_a_liar() -> None:
     for outcome, is_forgiven in [(Outcome.FAILED, True), (Outcome.WRONG, False)]:
         planner = a_planner(outbound=["bob"])
