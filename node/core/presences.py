@@ -16,6 +16,7 @@ CROWDS_MAX = 16
 WORDLESS_SHARE = 4
 _NEVER_MS = 2**63
 _SECOND_MS = 1_000
+SWEPT_WITHIN_MS = 60_000  # after somebody's time ran out, though nobody asks who is here; a guess
 
 
 class Heard:
@@ -145,7 +146,7 @@ class Presences:
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
         known.until_ms = now_ms + presence.ttl_ms
-        self._sort_in(author, known, presence)
+        self._sort_in(author, known, presence, now_ms)
         return True
 
     def is_news(self, record: Verified) -> bool:
@@ -174,7 +175,7 @@ class Presences:
         known.heard_ms = now_ms
         known.until_ms = max(known.until_ms, now_ms + ttl_ms)
         if presence is not None:
-            self._sort_in(author, known, presence)
+            self._sort_in(author, known, presence, now_ms)
         return not was_live
 
     def is_live(self, author: PublicKey, now_ms: int) -> bool:
@@ -226,13 +227,15 @@ class Presences:
                 crowd.take(author, known)
         return crowd
 
-    def _sort_in(self, author: PublicKey, known: Heard, presence: Presence) -> None:
+    def _sort_in(self, author: PublicKey, known: Heard, presence: Presence, now_ms: int) -> None:
         """List an author with those who can run what it can."""
         for capability, crowd in self._crowds.items():
             if capability in presence.capabilities:
                 crowd.take(author, known)
             else:
                 crowd.leave(author)
+            if crowd.until_ms <= now_ms - SWEPT_WITHIN_MS:
+                crowd.sweep(now_ms)
 
     def _forget(self, author: PublicKey) -> None:
         del self._heard[author]

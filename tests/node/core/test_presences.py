@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.presences import CROWDS_MAX, Presences
+from node.core.presences import CROWDS_MAX, SWEPT_WITHIN_MS, Presences
 from node.core.settings import Settings
 from protocol.record import Verified
 from protocol.statements import Capability
@@ -130,6 +130,23 @@ def test_hear__lists_an_author_once_however_often_it_changes_its_mind(
     listed, _ = presences.sizes()["listed authors"]
 
     assert listed == len(runs)
+
+
+def test_hear__forgets_the_seconds_of_those_who_went_though_nobody_asks(
+    presences: Presences,
+) -> None:
+    presences.capable(SENTIMENT, 0)
+    kept = []
+    for second in range(0, 2_000, 2):
+        can = a_presence(ttl_ms=300_000)
+        cannot = replace(can, capabilities=())
+        for after, presence in enumerate((can, cannot)):
+            date_ms = (second + after) * 1_000
+            presences.hear(a_record("bo", presence, created_ms=NOON_MS + date_ms), date_ms)
+        kept.append(len(presences._crowds[SENTIMENT]._ends))
+
+    assert max(kept) <= (300_000 + SWEPT_WITHIN_MS) // 1_000
+    assert len(presences._crowds[SENTIMENT]._seconds) <= kept[-1]
 
 
 def test_capable__is_right_for_more_capabilities_than_it_lists(presences: Presences) -> None:
