@@ -142,6 +142,8 @@ class Meetings:
             networks = await self._dialer.networks_of(peer_id)
         except MarketError as error:
             logger.debug("%s", error)
+            if all(peer.peer_id != peer_id for peer in self._dialer.peers()):
+                return  # it went meanwhile, which says nothing about it
             networks = []
         is_ours = self._network in networks
         if met.is_proven or (is_ours and self._age_ms(met) < USELESS_MS):
@@ -149,6 +151,7 @@ class Meetings:
             return
         if self._met.get(peer_id) is met:
             del self._met[peer_id]
+        self.feelers.discard(peer_id)
         self._book.failed(met.address, self._date_ms())
         self._changed()
         what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"

@@ -1,13 +1,16 @@
 """Joining, against a dialer that lives in a dictionary and a clock that jumps."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from bootstrap.book_file import open_book
 from bootstrap.dial_policy import OUTBOUND_TARGET
 from bootstrap.peer_book import PeerBook
+from protocol.errors import MarketError
 from protocol.ids import PeerId
 from tests.bootstrap.join_scene import Link, Scene, run_for
 from tests.bootstrap.peer_names import address, peer, public
@@ -115,6 +118,29 @@ async def test_join__does_not_count_relays_and_others_who_take_no_part(
     await run_for(scene.joiner(), 10)
 
     assert peer_of(honest) in scene.dialer.links
+
+
+async def test_join__blames_nobody_who_goes_while_it_is_asked_what_it_is(
+    autojump_clock: MockClock,
+) -> None:
+    scene, slow = Scene(), public(1, 1)
+    scene.dialer.up.add(slow)
+    scene.dialer.idle.add(peer_of(slow))
+    scene.book.heard(slow, 1)
+
+    async def networks_of(peer_id: PeerId) -> Sequence[str]:
+        await trio.sleep(1)
+        scene.dialer.links.clear()
+        scene.dialer.idle.clear()  # after its restart it is quick
+        raise MarketError("not connected")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene.dialer, "networks_of", networks_of)
+        await run_for(scene.joiner(), 60)
+
+    assert len(scene.dialer.dials) == 2
+    assert list(scene.dialer.links) == [peer_of(slow)]
+    assert scene.notices == []
 
 
 async def test_learn__dials_what_it_is_told_and_only_of_the_teller(
