@@ -82,7 +82,8 @@ class Program(OneLine, LazyCommands):
     "--listen",
     multiple=True,
     metavar="ADDR",
-    help="Multiaddr to listen on; repeatable.  [default: all interfaces, port 7460 or a free one]",
+    help="Multiaddr to listen on; repeatable."
+    "  [default: all IPv4 interfaces, port 7460 or a free one]",
 )
 @setting(
     "--announce",
@@ -141,7 +142,8 @@ class Program(OneLine, LazyCommands):
     "disk_limit_mib",
     type=int,
     metavar="MIB",
-    help="MiB the log may grow to before nothing foreign is taken in.  [default: no limit]",
+    help="MiB the directory may grow to, at least 16; at 90 % nothing foreign is stored."
+    "  [default: no limit]",
 )
 @setting(
     "--log-level",
