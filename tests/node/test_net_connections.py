@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import trio
 from libp2p.pubsub.pubsub_notifee import PubsubNotifee
-from libp2p.tools.anyio_service.abc import MAX_CHILDREN_TASKS
+from libp2p.tools.anyio_service.trio_tasks import MAX_CHILDREN_TASKS
 from multiaddr import Multiaddr
 
 from node.errors import DialFailed, StartError
