@@ -59,7 +59,7 @@ class Config:
         task_types: What it runs, the default type first.
         models: The models it runs, instead of the embedded one.
         seats: Seats of a task whose user names none.
-        disk_limit_bytes: How large the log may grow; None for no limit.
+        disk_limit_bytes: How large its directory may grow; None for no limit.
     """
 
     node_id: str

@@ -1,7 +1,7 @@
 """The file of a private network: what its nodes must share, and where one of them can be dialled.
 
-TOML, since people read it and give it to each other. Every value but `bootstrap` is a part of the
-network's id: with one of them changed, it is the file of another network.
+TOML, since people read it and give it to each other. Its name, genesis, members and limits make up
+the network's id: with one of them changed, it is the file of another network.
 """
 
 import json
