@@ -89,6 +89,8 @@ class GuardedPubsub(Pubsub):
         self._is_banned = is_banned
         self._inbound: dict[ID, INetStream] = {}
         self._opening: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
+        self._openers: trio.Nursery | None = None
+        self._begun: Counter[ID] = Counter()  # tasks that open our stream to a peer, or wait to
 
     def follows_all(self, peer_id: ID) -> bool:
         """Return whether we can gossip with the peer on every topic."""
@@ -145,7 +147,7 @@ class GuardedPubsub(Pubsub):
                 raise BadFrame(f"{len(entries)} entries of one kind, at most {entries_max}")
         for message in rpc.publish:
             await self.push_msg(peer_id, message)
-        for subscription in rpc.subscriptions:
+        for subscription in {one.topicid: one for one in rpc.subscriptions}.values():  # the last
             if subscription.topicid in self._topics:
                 self.handle_subscription(peer_id, subscription)
         if rpc.HasField("control"):
@@ -201,25 +203,32 @@ class GuardedPubsub(Pubsub):
     async def handle_peer_queue(self) -> None:
         """Open our stream to whoever connects, however often one peer does.
 
-        The library begins a task for each connection, and ends the service at the thousandth. Here
-        one opens the stream and one more waits, for what connects meanwhile may outlive the rest.
+        The library begins a task for each connection, as a child of this one, and ends the service
+        at the thousandth child; and it has who resets our stream again and again grow a chain of
+        tasks, each the child of the last. Here one task opens a peer's stream and one more waits,
+        for what connects meanwhile may outlive the rest; none is the child of another.
         """
-        begun: Counter[ID] = Counter()
-
-        async def open_stream(peer_id: ID) -> None:
-            try:
-                await self._handle_new_peer_with_retry(peer_id)
-            finally:
-                begun[peer_id] -= 1
-                if not begun[peer_id]:
-                    del begun[peer_id]
-
-        async with self.peer_receive_channel:
+        async with self.peer_receive_channel, trio.open_nursery() as nursery:
+            self._openers = nursery
             self.event_handle_peer_queue_started.set()
             async for peer_id in self.peer_receive_channel:
-                if begun[peer_id] < OPENING_MAX:
-                    begun[peer_id] += 1
-                    self.manager.run_task(open_stream, peer_id)
+                self._begin_opening(peer_id)
+
+    def _schedule_peer_stream_retry(self, peer_id: ID) -> None:
+        self._begin_opening(peer_id)
+
+    def _begin_opening(self, peer_id: ID) -> None:
+        if self._openers is not None and self._begun[peer_id] < OPENING_MAX:
+            self._begun[peer_id] += 1
+            self._openers.start_soon(self._open, peer_id)
+
+    async def _open(self, peer_id: ID) -> None:
+        try:
+            await self._handle_new_peer_with_retry(peer_id)
+        finally:
+            self._begun[peer_id] -= 1
+            if not self._begun[peer_id]:
+                del self._begun[peer_id]
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
         """Open our stream to a peer, once, however many connections announce it."""

@@ -2,13 +2,18 @@
 
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
+from libp2p.protocol_muxer.multiselect import Multiselect
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.pubsub.pb import rpc_pb2
 
 from node.errors import DialFailed
 from node.net.limits import NetLimits
 from node.ports import Relay
+from tests.loopback.intruder import MESHSUB, Target, framed, intruder
 from tests.node.net_hosts import LOG, PRESENCE, Station, connect, holds, running, until
 
 
@@ -183,3 +188,39 @@ async def test_gossip__ten_hosts_on_one_address_all_hear_each() -> None:
             await station.net.publish(LOG, f"from {number}".encode())
 
         await until(lambda: all(len(s.heard) == 9 for s in stations))
+
+
+async def test_one_who_resets_our_stream_again_and_again__leaves_no_chain_of_tasks() -> None:
+    ann = Station("ann")
+    ann.build()
+
+    def depth() -> int:
+        level, found = list(ann.net._pubsub.manager._root_tasks), 0  # type: ignore[attr-defined]
+        while level:
+            found += 1
+            level = [child for task in level for child in getattr(task, "children", ())]
+        return found
+
+    async with running(ann):
+        before = depth()
+        target = Target("127.0.0.1", int(ann.net.addresses()[0].split("/")[4]), ann.net.peer_id)
+        follow = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in (LOG, PRESENCE)]
+        control = rpc_pb2.ControlMessage(
+            graft=[rpc_pb2.ControlGraft(topicID=LOG)],
+            prune=[rpc_pb2.ControlPrune(topicID=LOG, backoff=3_000)],
+        )
+        answered = rpc_pb2.RPC(control=control)  # so that our node finds its stream reset
+        async with intruder(target) as stranger:
+            stream = await stranger.open(MESHSUB)
+            await stream.write(framed(rpc_pb2.RPC(subscriptions=follow).SerializeToString()))
+            resets = 0
+            while resets < 8:
+                opened = await stranger.muxed.accept_stream()
+                spoken: Any = dict.fromkeys((MESHSUB, "/ipfs/ping/1.0.0"))
+                protocol, _ = await Multiselect(spoken).negotiate(MultiselectCommunicator(opened))
+                if protocol == MESHSUB:
+                    await opened.read(1)
+                    await opened.reset()
+                    await stream.write(framed(answered.SerializeToString()) * 2)
+                    resets += 1
+            assert depth() <= before + 1
