@@ -122,24 +122,32 @@ class Asker:
 
 
 class Answering:
-    """Serves the requests of peers, a few of each at a time."""
+    """Serves the requests of peers, a few of each at a time.
+
+    Names are free, so addresses count too: one takes a slot only while it holds fewer than are
+    free. Of 128 slots, seven addresses that take all they can get leave one to the next. All
+    circuits count as one address: what is beyond a relay has none of its own, and whoever calls
+    through several relays must not get more for it.
+    """
 
     def __init__(self, *, limits: NetLimits, counters: Counters) -> None:
         self._limits = limits
         self._counters = counters
         self._serving: Counter[ID] = Counter()
+        self._serving_at: Counter[str] = Counter()  # by IP address
 
     def serve(self, answerer: Answerer) -> Callable[[INetStream], Awaitable[None]]:
         """Return what the host calls with each new stream of one protocol."""
 
         async def serve_stream(stream: INetStream) -> None:
-            peer_id = stream.muxed_conn.peer_id
-            if not self._has_room(peer_id):
+            peer_id, ip = stream.muxed_conn.peer_id, _ip_of(stream)
+            if not self._has_room(peer_id, ip):
                 self._counters.add("answers_refused")
                 await end_stream(stream, politely=False)
                 return
-            self._serving[peer_id] += 1
             is_answered = False
+            self._serving[peer_id] += 1
+            self._serving_at[ip] += 1
             try:
                 await self._answer(stream, peer_id, answerer)
                 is_answered = True
@@ -149,16 +157,17 @@ class Answering:
                 logger.debug("a request failed: %r", error, extra={"peer": str(peer_id)})
             finally:
                 self._serving[peer_id] -= 1
-                if not self._serving[peer_id]:
-                    del self._serving[peer_id]
+                self._serving_at[ip] -= 1
+                self._serving, self._serving_at = +self._serving, +self._serving_at
                 await end_stream(stream, politely=is_answered)
 
         return serve_stream
 
-    def _has_room(self, peer_id: ID) -> bool:
+    def _has_room(self, peer_id: ID, ip: str) -> bool:
+        free = self._limits.answers_total_max - self._serving.total()
         return (
             self._serving[peer_id] < self._limits.answers_per_peer_max
-            and self._serving.total() < self._limits.answers_total_max
+            and self._serving_at[ip] < free
         )
 
     async def _answer(self, stream: INetStream, peer_id: ID, answerer: Answerer) -> None:
@@ -172,6 +181,12 @@ class Answering:
             if len(response) > self._limits.response_bytes_max:
                 raise BadExchange(f"our own response has {len(response)} bytes")
             await write_message(stream, response)
+
+
+def _ip_of(stream: INetStream) -> str:
+    """Return the address a peer speaks from; nothing if it speaks through a relay."""
+    address = stream.get_remote_address()
+    return address[0] if address is not None else ""
 
 
 async def _fail_when_left(stream: INetStream) -> None:

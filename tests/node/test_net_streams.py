@@ -1,11 +1,14 @@
 """Requests between real hosts on loopback."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 import trio
 
 from node.errors import PeerFailed
 from node.net.limits import NetLimits
 from protocol.ids import PeerId
+from tests.loopback.intruder import Target, intruder
 from tests.node.net_hosts import Station, running, until
 
 ECHO = "/test/echo"
@@ -143,6 +146,29 @@ async def test_answering__serves_a_few_at_once_and_refuses_the_rest() -> None:
         assert answerer.net.stats()["answers_refused"] == 3
         await until(lambda: answerer.net.stats().get("answers_failed") == 2)
         assert await asker.net.ask(answerer.net.peer_id, ECHO, b"again") == b"again"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "names", "total_max"), [(1, 16, 128), (4, 1, 16)], ids=["one", "a_few"]
+)
+async def test_answering__leaves_room_whatever_other_addresses_hold(
+    addresses: int, names: int, total_max: int
+) -> None:
+    """However many names are silent at an address, it holds no more than it leaves free."""
+    asker, answerer = a_pair(answers_total_max=total_max, request_s=60.0)
+    async with running(asker, answerer), AsyncExitStack() as strangers:
+        await asker.net.dial(answerer.net.addresses()[0])
+        port = int(answerer.net.addresses()[0].split("/")[4])
+        for number in range(addresses):
+            source = f"127.0.0.{2 + number}"
+            target = Target("127.0.0.1", port, answerer.net.peer_id, source=source)
+            for _ in range(names):
+                stranger = await strangers.enter_async_context(intruder(target))
+                for _ in range(8):
+                    await stranger.open(ECHO)
+
+        for _ in range(20):
+            assert await asker.net.ask(answerer.net.peer_id, ECHO, b"honest") == b"honest"
 
 
 async def test_ask__a_hundred_at_once_are_all_answered() -> None:
