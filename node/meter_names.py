@@ -27,6 +27,7 @@ NET_REFUSALS = (
     "handshakes_failed",
     "peers_banned",
     "relay_requests_refused",
+    "streams_half_closed",
     "streams_refused",
 )
 NET_EVENTS = (

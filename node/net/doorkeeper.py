@@ -4,6 +4,7 @@ The library takes a slot for every inbound connection and gives it back only whe
 and ends the whole host when a stream ends in an exception. Both are replaced here.
 """
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +26,9 @@ from node.net.streams import end_stream
 logger = logging.getLogger(__name__)
 
 STREAMS_PER_PEER_MAX = 64  # negotiating or open, of all protocols; a correct peer has a handful
+CONNECTIONS_PER_PEER_MAX = 8  # inbound; a correct peer has two, and what died before a new start
+UNREAD_BYTES = 64 * 1024
+SEEN_OUT_S = 5.0  # for the other end to close a stream that we are done with
 
 
 class Doorkeeper:
@@ -46,6 +50,7 @@ class Doorkeeper:
         self._counters = counters
         self._half_open: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
+        self._of_peer: Counter[ID] = Counter()
         self._streams: Counter[ID] = Counter()
 
     def install(self) -> None:
@@ -63,9 +68,11 @@ class Doorkeeper:
         try:
             with _slot(self._half_open, ip):
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
-            is_free = self._has_place(ip)  # asked again: many may have shaken hands meanwhile
-            with _slot(self._open, ip):
-                if is_free and self._is_welcome(muxed.peer_id):
+            peer_id = muxed.peer_id
+            # Asked again: many may have shaken hands meanwhile.
+            is_free = self._has_place(ip) and self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX
+            with _slot(self._open, ip), _slot(self._of_peer, peer_id):
+                if is_free and self._is_welcome(peer_id):
                     await muxed.event_closed.wait()
                 else:
                     self._counters.add("connections_refused")
@@ -99,10 +106,25 @@ class Doorkeeper:
         with _slot(self._streams, peer_id):
             try:
                 await self._serve_stream(stream)
+                await _see_out(stream)
             except Exception as error:  # the door: anything else would end the whole host
                 self._counters.add("streams_failed")
                 logger.debug("a stream failed: %r", error, extra={"peer": str(peer_id)})
                 await end_stream(stream, politely=False)
+
+
+async def _see_out(stream: Any) -> None:
+    """Wait until the other end has closed a stream, too; reset it if it does not.
+
+    The library keeps a stream that only we closed, and what is sent on it, as long as the peer
+    stays.
+    """
+    muxed = stream.muxed_stream
+    with trio.move_on_after(SEEN_OUT_S), contextlib.suppress(Exception):  # it ends in one of many
+        while not muxed.closed:
+            await muxed.read(UNREAD_BYTES)
+    if not muxed.closed:
+        await end_stream(stream, politely=False)
 
 
 @contextmanager

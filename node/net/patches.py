@@ -6,12 +6,13 @@ from importlib.metadata import version
 
 import libp2p.identity.identify.identify as library_identify
 import libp2p.pubsub.pubsub as library_pubsub
+import libp2p.stream_muxer.yamux.yamux as library_yamux
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.connection.exceptions import RawConnError
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import RpcQueue
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE, Yamux, YamuxStream
 
 from node.net.fairness import FairLines
 from node.net.limits import NetLimits
@@ -42,6 +43,9 @@ STRANGERS_LOG_THERE = (
     "libp2p.stream_muxer.yamux.yamux",
     "libp2p.transport",
 )
+
+
+_library_reset = YamuxStream.reset
 
 
 class OutboundQueue(RpcQueue):
@@ -112,6 +116,31 @@ async def _release_window(self: YamuxStream, *, bytes_read: int = 0) -> None:
         await self.send_window_update(released, skip_lock=True)
 
 
+def _window(self: YamuxStream) -> int:
+    return int(self._window_left)  # type: ignore[attr-defined]
+
+
+def _set_window(self: YamuxStream, left: int) -> None:
+    """Note what the other end may still send; who sends more ends the connection.
+
+    The library writes a warning and keeps all that comes.
+    """
+    if left < 0:
+        raise trio.TooSlowError("more than the window")  # what it knows to be final
+    self._window_left = left  # type: ignore[attr-defined]
+
+
+async def _reset(self: YamuxStream) -> None:
+    """Reset a stream and forget it with what nobody will read of it.
+
+    The library keeps a stream with unread bytes for a minute, and what comes meanwhile.
+    """
+    await _library_reset(self)
+    async with self.conn.streams_lock:
+        self.conn.stream_buffers.pop(self.stream_id, None)
+        self.conn._finalize_stream_locked(self, fully_closed=True)
+
+
 async def _write_frame(self: Yamux, data: bytes) -> None:
     """Write a frame, or end the connection with the error the library knows to be final.
 
@@ -144,6 +173,9 @@ def patch_libp2p(limits: NetLimits) -> None:
     )
     setattr(library_pubsub, "RpcQueue", queue)  # noqa: B010 - a class to the type checker
     setattr(YamuxStream, "_auto_tune_and_send_window_update", _release_window)  # noqa: B010
+    setattr(YamuxStream, "recv_window", property(_window, _set_window))  # noqa: B010
+    setattr(YamuxStream, "reset", _reset)  # noqa: B010
+    setattr(library_yamux, "MAX_WINDOW_SIZE", DEFAULT_WINDOW_SIZE)  # noqa: B010 - of one frame
     setattr(Yamux, "_write_frame", _write_frame)  # noqa: B010
     setattr(library_identify, "PROTOCOL_VERSION", PROTOCOL_VERSION)  # noqa: B010
     setattr(library_identify, "AGENT_VERSION", AGENT_VERSION)  # noqa: B010

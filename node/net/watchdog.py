@@ -1,5 +1,6 @@
 """Notices peers that are connected and dead, mute, or of no use."""
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from typing import Any
 import trio
 from libp2p.abc import INetConn
 from libp2p.peer.id import ID
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from bootstrap.addresses import CIRCUIT
 from node.net.circuit import is_relayed
@@ -15,6 +17,7 @@ from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
 from node.net.probe import probe
+from node.net.scopes import shielded
 from node.net.sockets import abort, is_dialled
 from node.net.stranded import Stranded
 
@@ -43,6 +46,7 @@ class Watchdog:
         self._failures: Counter[INetConn] = Counter()
         self._latency_ms: dict[INetConn, float] = {}
         self._busy: set[object] = set()
+        self._half_closed: set[YamuxStream] = set()  # by us alone, at the last look
         self._met_s: dict[INetConn, float] = {}  # of peers we cannot gossip with
 
     async def run(self) -> None:
@@ -56,6 +60,7 @@ class Watchdog:
                 for conn in connections:
                     once = (self._probe, conn, self._limits.probe_failures_max)
                     nursery.start_soon(self._unless_busy, conn, *once)
+                nursery.start_soon(self._unless_busy, self._end_half_closed, self._end_half_closed)
                 for peer_id in {conn.muxed_conn.peer_id for conn in connections}:
                     nursery.start_soon(self._unless_busy, peer_id, self._unmute, peer_id)
                 alive = set(connections)
@@ -85,7 +90,7 @@ class Watchdog:
         async with trio.open_nursery() as nursery:
             for conn in self._swarm.get_connections(peer_id):
                 if conn is not newest:
-                    nursery.start_soon(self._probe, conn, 1)
+                    nursery.start_soon(self._unless_busy, (conn, 1), self._probe, conn, 1)
 
     async def _probe(self, conn: INetConn, failures_max: int) -> None:
         probed = await probe(conn, within_s=self._limits.probe_timeout_s)
@@ -115,6 +120,23 @@ class Watchdog:
                 self._met_s[conn] = now_s
                 self._counters.add("connections_of_no_use")
                 await abort(conn)
+
+    async def _end_half_closed(self) -> None:
+        """Reset streams that we closed and the other end did not, though it had time for it.
+
+        The library keeps them, and what is sent on them, as long as the peer stays.
+        """
+        found = {
+            stream
+            for conn in self._swarm.get_connections()
+            for stream in conn.muxed_conn.streams.values()
+            if stream.send_closed and not stream.closed
+        }
+        late, self._half_closed = found & self._half_closed, found - self._half_closed
+        for stream in late:
+            self._counters.add("streams_half_closed")
+            with shielded(1), contextlib.suppress(Exception):  # the connection may be gone
+                await stream.reset()
 
     async def _unmute(self, peer_id: ID) -> None:
         if peer_id in self._pubsub.peers or self._is_banned(peer_id):

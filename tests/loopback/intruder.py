@@ -103,9 +103,9 @@ async def tcp(target: Target) -> AsyncIterator[trio.SocketStream]:
 
 
 @asynccontextmanager
-async def secured(target: Target) -> AsyncIterator[ISecureConn]:
-    """Connect and shake hands by noise, under a new identity."""
-    keys = create_new_key_pair(os.urandom(32))
+async def secured(target: Target, *, seed: bytes | None = None) -> AsyncIterator[ISecureConn]:
+    """Connect and shake hands by noise, under a new identity or that of a seed."""
+    keys = create_new_key_pair(seed or os.urandom(32))
     noise = NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)
     async with tcp(target) as stream:
         raw = RawConnection(TrioTCPStream(stream), True)
@@ -114,10 +114,10 @@ async def secured(target: Target) -> AsyncIterator[ISecureConn]:
 
 
 @asynccontextmanager
-async def intruder(target: Target) -> AsyncIterator[Intruder]:
-    """Connect all the way, under a new identity."""
+async def intruder(target: Target, *, seed: bytes | None = None) -> AsyncIterator[Intruder]:
+    """Connect all the way, under a new identity or that of a seed."""
     peer_id = ID.from_string(target.peer_id)
-    async with secured(target) as conn, trio.open_nursery() as nursery:
+    async with secured(target, seed=seed) as conn, trio.open_nursery() as nursery:
         muxed: Any = await MuxerMultistream({TProtocol(YAMUX): Yamux}).new_conn(conn, peer_id)
         nursery.start_soon(muxed.start)
         await muxed.event_started.wait()
