@@ -281,11 +281,13 @@ class Sync:
                     mute.add(peer_id)
 
     async def _greet_all(self, nursery: trio.Nursery) -> None:
+        """Greet whoever came, each once at a time: who comes again and again holds one place."""
         async for peer_id in self._greeted:
-            await self._greetings.acquire_on_behalf_of(greeting := object())
-            nursery.start_soon(self._greet, peer_id, greeting)
+            if peer_id not in self._greetings.statistics().borrowers:
+                await self._greetings.acquire_on_behalf_of(peer_id)
+                nursery.start_soon(self._greet, peer_id)
 
-    async def _greet(self, peer_id: PeerId, greeting: object) -> None:
+    async def _greet(self, peer_id: PeerId) -> None:
         """Tell a new peer who is here, and hear the same from it."""
         try:
             if self._loop.outage:  # then nothing may be read either
@@ -300,7 +302,7 @@ class Sync:
         except StoreError as error:
             await self._loop.suspend(str(error))
         finally:
-            self._greetings.release_on_behalf_of(greeting)
+            self._greetings.release_on_behalf_of(peer_id)
 
     async def _take_presences(self, peer_id: PeerId, data: bytes) -> None:
         raws = read_blobs(
