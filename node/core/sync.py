@@ -21,6 +21,7 @@ RANDOM_EVERY_MS = 10_000  # on average; equal logs compare for 21 bytes
 YIELD_MS = 2_000  # a peer that dialled us, or asks us, is left to do so: else all moves twice
 FILL_YIELD_MS = 8_000  # one that fills our log, too: its next page takes 2 to 4 s on a slow line
 SALTED_EVERY_MS = 3_600_000
+SALTED_AGAIN_MS = 600_000  # after one that failed: a peer hashes its log for us no sooner
 FAILED_PAUSE_MS = 10_000  # a peer that did not answer is passed over for so long, then twice that
 REFUSED_PAUSE_MS = 60_000  # one that stores nothing for so long, then twice that
 WRONG_PAUSE_MS = 600_000  # one that lied for so long; nobody for longer
@@ -195,6 +196,9 @@ class SyncPlanner:
         assert session is not None, "no session goes on"
         self._unfinished = session.peer if outcome is Outcome.UNFINISHED else None
         match outcome:
+            case Outcome.FAILED if session.is_salted:
+                self._put_off_salted(session.peer, now_ms)
+                return
             case Outcome.FAILED:
                 self._pass_over(session.peer, now_ms, first_ms=FAILED_PAUSE_MS)
             case Outcome.REFUSED:
@@ -218,9 +222,18 @@ class SyncPlanner:
     def _pass_over(self, peer: PeerId, now_ms: int, *, first_ms: int) -> None:
         before = self._passed_over.pop(peer, _NO_FAULT)
         pause_ms = min(max(2 * before.pause_ms, first_ms), WRONG_PAUSE_MS)
-        self._passed_over[peer] = _Fault(now_ms + pause_ms, pause_ms)
+        self._remember(peer, _Fault(now_ms + pause_ms, pause_ms))
+
+    def _remember(self, peer: PeerId, fault: _Fault) -> None:
+        self._passed_over[peer] = fault
         while len(self._passed_over) > PASSED_OVER_MAX:
             self._passed_over.popitem(last=False)
+
+    def _put_off_salted(self, peer: PeerId, now_ms: int) -> None:
+        """Go on without salt: a peer that hashes no log for us may answer everything else."""
+        pause_ms = self._passed_over.pop(peer, _NO_FAULT).pause_ms  # as before: nothing doubles
+        self._remember(peer, _Fault(now_ms + FAILED_PAUSE_MS, pause_ms))
+        self._salted_at_ms = now_ms + SALTED_AGAIN_MS + self._dice(SALTED_AGAIN_MS)
 
     def _rearm(self, now_ms: int) -> None:
         """Let the reason of a session that came to nothing lead to another peer at once."""
