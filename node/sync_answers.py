@@ -6,6 +6,7 @@ refuse for ever. Peers are told only what the journal already holds.
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
 
@@ -51,11 +52,29 @@ COMPARISONS_BURST = 128
 COMPARISON_PACED_BYTES = 16 * 1_024
 KIB_PER_S = 16 * 1_024  # of records a peer, each way; a guess: what a shared line can spare
 KIB_BURST = 32 * 1_024
-SALTED_EVERY_S = 600.0  # a peer may have the log hashed so often,
-SALTED_GAP_S = 20.0  # and all of them together
+SALTED_EVERY_S = 600.0  # in which a peer may have the log hashed so many times:
+SALTED_TIMES = 2  # its first session may have been cut off
+SALTED_GAP_S = 20.0  # between two hashings, whoever asks
+SALTED_IDLE_S = 30.0  # a salted session goes on until so long after its peer's last request
 SALTED_PEERS_MAX = 256
 SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
 SPLIT_RECORDS_MIN = 64  # so many checks are worth a second thread
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The one salted session that the log is hashed for."""
+
+    peer_id: PeerId
+    salt: bytes
+    begun_s: float
+    asked_s: float
+    items: SaltedItems | None = None
+    hashing: trio.Lock = field(default_factory=trio.Lock)
+
+    def goes_on(self, now_s: float) -> bool:
+        is_awaited = self.hashing.locked() or now_s - self.asked_s < SALTED_IDLE_S
+        return is_awaited and now_s - self.begun_s < SESSION_S
 
 
 class SyncAnswers:
@@ -97,8 +116,8 @@ class SyncAnswers:
         self._comparing = trio.CapacityLimiter(1)  # a thread: strangers get no second core
         self._comparisons = Buckets(per_s=COMPARISONS_PER_S, burst=COMPARISONS_BURST)
         self._kib = Buckets(per_s=KIB_PER_S, burst=KIB_BURST)
-        self._salted: SaltedItems | None = None
-        self._salted_last: OrderedDict[PeerId, float] = OrderedDict()
+        self._turn: _Turn | None = None
+        self._hashed_s: OrderedDict[PeerId, tuple[float, ...]] = OrderedDict()  # when, for whom
 
     def answerers(self, topics: Topics) -> dict[str, Answerer]:
         """Return who answers on which stream protocol."""
@@ -110,15 +129,14 @@ class SyncAnswers:
 
     def forget(self) -> None:
         """Give the memory of an old salted comparison back."""
-        latest_s = next(reversed(self._salted_last.values()), 0.0)
-        if self._salted is not None and trio.current_time() - latest_s >= SESSION_S:
-            self._salted = None
+        if self._turn is not None and trio.current_time() - self._turn.begun_s >= SESSION_S:
+            self._turn = None
 
     async def compare(self, peer_id: PeerId, request: bytes) -> bytes:
         """Answer one message of a comparison."""
         asked = refusing(read_comparison, request)
         await _paced(self._comparisons, peer_id, 1 + len(request) // COMPARISON_PACED_BYTES)
-        self._asked(peer_id)
+        self._heard(peer_id, goes_on=bool(asked.salt))
         try:
             return await self._respond(peer_id, asked)
         except ProtocolError as error:
@@ -127,7 +145,7 @@ class SyncAnswers:
     async def send(self, peer_id: PeerId, request: bytes) -> bytes:
         """Answer with records; what the join has dropped meanwhile is left out."""
         salt, names = refusing(read_wanted, request)
-        self._asked(peer_id)
+        self._heard(peer_id, goes_on=bool(salt))
         record_ids = await self._resolved(salt, names) if salt else []
         async with self._loop.settled():  # no more is read than is sent
             found = (find_record(self._log, one) for one in record_ids)
@@ -142,7 +160,7 @@ class SyncAnswers:
 
     async def take(self, peer_id: PeerId, request: bytes) -> bytes:
         """Take in records that a peer found we lack; tell it how many of them we did."""
-        self._asked(peer_id)
+        self._heard(peer_id)
         if not self._loop.takes_records:
             raise PeerFailed("push: nothing can be stored")
         await _paced(self._kib, peer_id, len(request) // 1_024 + 1)
@@ -182,26 +200,44 @@ class SyncAnswers:
             respond, items, query, ANSWERING, limiter=self._comparing
         )
 
+    def _heard(self, peer_id: PeerId, *, goes_on: bool = True) -> None:
+        """Note that a peer asks; where it asks without salt, its salted session is over."""
+        self._asked(peer_id)
+        turn, now_s = self._turn, trio.current_time()
+        if turn is not None and turn.peer_id == peer_id and turn.goes_on(now_s):
+            turn.asked_s = now_s if goes_on else now_s - SALTED_IDLE_S
+
     async def _salted_items(self, peer_id: PeerId, salt: bytes) -> SaltedItems:
-        if self._salted is not None and self._salted.salt == salt:
-            return self._salted
-        now_s = trio.current_time()
-        last_s = self._salted_last.get(peer_id, -SALTED_EVERY_S)
-        latest_s = next(reversed(self._salted_last.values()), -SALTED_GAP_S)
-        if now_s - last_s < SALTED_EVERY_S or now_s - latest_s < SALTED_GAP_S:
+        turn = self._turn
+        if turn is None or turn.salt != salt or not (turn.items or turn.hashing.locked()):
+            turn = self._turn = self._next_turn(peer_id, salt)
+        async with turn.hashing:
+            if turn.items is None:
+                turn.items = await self._items.salted(salt)
+                turn.asked_s = trio.current_time()
+        return turn.items
+
+    def _next_turn(self, peer_id: PeerId, salt: bytes) -> _Turn:
+        """Give the turn to a peer, unless another has it or it had its share."""
+        turn, now_s = self._turn, trio.current_time()
+        if turn is not None and turn.peer_id != peer_id and turn.goes_on(now_s):
+            raise PeerFailed("a salted comparison while another goes on")
+        latest_s = max(next(reversed(self._hashed_s.values()), ()), default=-SALTED_GAP_S)
+        since_s = now_s - SALTED_EVERY_S
+        hashed_s = tuple(one for one in self._hashed_s.get(peer_id, ()) if one > since_s)
+        if now_s - latest_s < SALTED_GAP_S or len(hashed_s) >= SALTED_TIMES:
             raise PeerFailed("a salted comparison so soon after the last")
-        self._salted_last.pop(peer_id, None)
-        self._salted_last[peer_id] = now_s
-        while len(self._salted_last) > SALTED_PEERS_MAX:
-            self._salted_last.popitem(last=False)
-        self._salted = await self._items.salted(salt)
-        return self._salted
+        self._hashed_s[peer_id] = (*hashed_s, now_s)
+        self._hashed_s.move_to_end(peer_id)
+        while len(self._hashed_s) > SALTED_PEERS_MAX:
+            self._hashed_s.popitem(last=False)
+        return _Turn(peer_id, salt, now_s, now_s)
 
     async def _resolved(self, salt: bytes, names: Sequence[bytes]) -> list[RecordId]:
-        salted = self._salted
-        if salted is None or salted.salt != salt:
+        turn = self._turn
+        if turn is None or turn.items is None or turn.salt != salt:
             raise PeerFailed("a salt that nobody compared with")
-        return await trio.to_thread.run_sync(salted.resolve, names, limiter=self._comparing)
+        return await trio.to_thread.run_sync(turn.items.resolve, names, limiter=self._comparing)
 
 
 def is_stored(log: Log, raw: bytes) -> bool:
