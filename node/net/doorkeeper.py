@@ -26,7 +26,7 @@ from node.net.streams import end_stream
 logger = logging.getLogger(__name__)
 
 STREAMS_PER_PEER_MAX = 64  # negotiating or open, of all protocols; a correct peer has a handful
-CONNECTIONS_PER_PEER_MAX = 8  # inbound; a correct peer has two, and what died before a new start
+CONNECTIONS_PER_PEER_MAX = 8  # inbound; a guess: a correct peer has a few, dead ones included
 UNREAD_BYTES = 64 * 1024
 SEEN_OUT_S = 5.0  # for the other end to close a stream that we are done with
 

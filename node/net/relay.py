@@ -24,7 +24,7 @@ from bootstrap.network_group import group_of
 from node.net.circuit import HOP, STOP, BadCircuit, CircuitLimits, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.identity import public_key_of
-from node.net.streams import end_stream
+from node.net.streams import end_stream, ip_of
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class CircuitRelay:
     async def _reserve(self, stream: INetStream) -> None:
         """Keep a place for whoever asks; what it says of others is not read."""
         peer_id = stream.muxed_conn.peer_id
-        ip = _ip_of(stream)
+        ip = ip_of(stream)
         self._forget_the_gone()
         others = [place for other, place in self._places.items() if other != peer_id]
         if not self._is_member(peer_id):
@@ -143,7 +143,7 @@ class CircuitRelay:
 
     async def _connect(self, stream: INetStream, message: HopMessage) -> None:
         source, target = stream.muxed_conn.peer_id, ID(message.peer.id)
-        ip = _ip_of(stream)
+        ip = ip_of(stream)
         if public_key_of(target) is None or target == source:
             await self._refuse(stream, StatusCode.MALFORMED_MESSAGE)
         elif not self._holds(target):
@@ -251,12 +251,6 @@ class CircuitRelay:
             logger.debug("a circuit ended: %r", error)
         finally:
             scope.cancel()
-
-
-def _ip_of(stream: INetStream) -> str:
-    """Return the address from which a peer speaks to us."""
-    address = stream.get_remote_address()
-    return address[0] if address is not None else ""
 
 
 class _Allowance:

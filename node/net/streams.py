@@ -140,7 +140,7 @@ class Answering:
         """Return what the host calls with each new stream of one protocol."""
 
         async def serve_stream(stream: INetStream) -> None:
-            peer_id, ip = stream.muxed_conn.peer_id, _ip_of(stream)
+            peer_id, ip = stream.muxed_conn.peer_id, ip_of(stream)
             if not self._has_room(peer_id, ip):
                 self._counters.add("answers_refused")
                 await end_stream(stream, politely=False)
@@ -183,7 +183,7 @@ class Answering:
             await write_message(stream, response)
 
 
-def _ip_of(stream: INetStream) -> str:
+def ip_of(stream: INetStream) -> str:
     """Return the address a peer speaks from; nothing if it speaks through a relay."""
     address = stream.get_remote_address()
     return address[0] if address is not None else ""

@@ -15,7 +15,7 @@ from protocol.params import network_of
 from protocol.record import open_record
 from protocol.work import Unworked, find_work, has_work
 from tests.builders import NETWORK
-from tests.node.shell_bench import ECHO, a_bench
+from tests.node.shell_bench import ECHO, Bench, a_bench
 
 BITS = 8
 DEAR = network_of(replace(NETWORK.params, record_work_bits=BITS))
@@ -102,9 +102,7 @@ async def test_give_up__ends_all_that_was_asked_for_and_nothing_later() -> None:
 
 
 async def test_loop__signs_what_was_worked_for_and_says_goodbye() -> None:
-    bench = a_bench(network=DEAR)
-    for event in (Started(), CapabilitiesChanged((ECHO,)), SigningAllowed()):
-        await bench.loop.tell(event)
+    bench = await a_signing_bench()
     async with trio.open_nursery() as nursery:
         await nursery.start(bench.loop.run)
         with trio.fail_after(30):
@@ -114,18 +112,14 @@ async def test_loop__signs_what_was_worked_for_and_says_goodbye() -> None:
             await bench.loop.stop()
         nursery.cancel_scope.cancel()
 
-    (last,) = [open_record(raw, DEAR) for raw in unpack_gossip(bench.published[-1][1])]
-    assert last.presence is not None
-    assert last.presence.ttl_ms == 0
+    assert _is_goodbye(bench.published[-1][1])
     for _, data in bench.published:
         assert all(has_work(open_record(raw, DEAR).record_id, BITS) for raw in unpack_gossip(data))
     assert bench.done.index("journal") < bench.done.index("publish records")
 
 
 async def test_stop__says_goodbye_before_all_that_was_still_worked_for() -> None:
-    bench = a_bench(network=DEAR)
-    for event in (Started(), CapabilitiesChanged((ECHO,)), SigningAllowed()):
-        await bench.loop.tell(event)
+    bench = await a_signing_bench()
     async with trio.open_nursery() as nursery:
         await nursery.start(bench.loop.run)
         with trio.fail_after(30):
@@ -136,9 +130,19 @@ async def test_stop__says_goodbye_before_all_that_was_still_worked_for() -> None
             await bench.loop.stop()
         nursery.cancel_scope.cancel()
 
-    (last,) = [open_record(raw, DEAR) for raw in unpack_gossip(bench.published[-1][1])]
-    assert last.presence is not None
-    assert last.presence.ttl_ms == 0
+    assert _is_goodbye(bench.published[-1][1])
+
+
+async def a_signing_bench() -> Bench:
+    bench = a_bench(network=DEAR)
+    for event in (Started(), CapabilitiesChanged((ECHO,)), SigningAllowed()):
+        await bench.loop.tell(event)
+    return bench
+
+
+def _is_goodbye(data: bytes) -> bool:
+    (last,) = [open_record(raw, DEAR) for raw in unpack_gossip(data)]
+    return last.presence is not None and last.presence.ttl_ms == 0
 
 
 def _said(published: list[tuple[Channel, bytes]], channel: Channel) -> bool:

@@ -123,7 +123,7 @@ async def test_connect__leaves_places_at_a_peer_to_those_who_ask_from_elsewhere(
         alice, bob, carol, dave = made.stations
         ips = ("120.1.0.1", "120.9.0.1", "120.1.200.7", "120.2.0.1")
         by_id = {str(one.net.peer_id): ip for one, ip in zip(made.stations, ips, strict=True)}
-        monkeypatch.setattr(relay, "_ip_of", lambda stream: by_id[str(stream.muxed_conn.peer_id)])
+        monkeypatch.setattr(relay, "ip_of", lambda stream: by_id[str(stream.muxed_conn.peer_id)])
         await made.reserve(bob)
         await made.reserve(dave)
 
