@@ -5,8 +5,9 @@ private network there is nothing to tell apart so: there, each host is a group o
 """
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+NETWORK_BITS = 64  # of an IPv6 address: whoever has one address has them all
 _CACHED_MAX = 4_096
 _SHARED = ("100.64.", *(f"100.{n}." for n in range(65, 128)))  # carrier NAT, RFC 6598
 
@@ -35,6 +36,23 @@ def group_of(host: str, port: int = 0) -> str:
     if isinstance(ip, IPv4Address):
         return ".".join(str(ip).split(".")[:2])
     return ":".join(part.lstrip("0") or "0" for part in ip.exploded.split(":")[:2])
+
+
+def client_of(host: str) -> str:
+    """Return who stands behind an IP address: the address, or its network where it is IPv6.
+
+    >>> client_of("192.0.2.7"), client_of("2001:db8:1:2:3::7")
+    ('192.0.2.7', '2001:db8:1:2::/64')
+    """
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ip_network((int(ip), NETWORK_BITS), strict=False))
 
 
 @lru_cache(maxsize=_CACHED_MAX)

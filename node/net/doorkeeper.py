@@ -17,6 +17,7 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from bootstrap.network_group import client_of
 from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.scopes import shielded
@@ -59,41 +60,41 @@ class Doorkeeper:
         self._swarm.set_stream_handler(self._admit_stream)
 
     async def _admit_connection(self, read_write_closer: Any, address: Multiaddr) -> None:
-        ip = remote_ip(read_write_closer)
+        client = client_of(remote_ip(read_write_closer))
         raw = RawConnection(read_write_closer, False)
-        if not self._has_room(ip):
+        if not self._has_room(client):
             self._counters.add("connections_refused")
             await raw.close()
             return
         try:
-            with _slot(self._half_open, ip):
+            with _slot(self._half_open, client):
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
             peer_id = muxed.peer_id
             # Asked again: many may have shaken hands meanwhile.
-            is_free = self._has_place(ip) and self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX
-            with _slot(self._open, ip), _slot(self._of_peer, peer_id):
+            is_free = self._has_place(client) and self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX
+            with _slot(self._open, client), _slot(self._of_peer, peer_id):
                 if is_free and self._is_welcome(peer_id):
                     await muxed.event_closed.wait()
                 else:
                     self._counters.add("connections_refused")
         except Exception as error:  # the door: a failed handshake is a stranger's business
             self._counters.add("handshakes_failed")
-            logger.debug("inbound connection from %s failed: %r", ip, error)
+            logger.debug("inbound connection from %s failed: %r", client, error)
         finally:
             with shielded(1):
                 await trio.aclose_forcefully(read_write_closer.stream)
 
-    def _has_room(self, ip: str) -> bool:
+    def _has_room(self, client: str) -> bool:
         limits = self._limits
         return (
-            self._half_open[ip] < limits.half_open_per_ip_max
+            self._half_open[client] < limits.half_open_per_ip_max
             and self._half_open.total() < limits.half_open_total_max
-            and self._has_place(ip)
+            and self._has_place(client)
         )
 
-    def _has_place(self, ip: str) -> bool:
+    def _has_place(self, client: str) -> bool:
         return (
-            self._open[ip] < self._limits.connections_per_ip_max
+            self._open[client] < self._limits.connections_per_ip_max
             and self._open.total() < self._limits.connections_inbound_max
         )
 

@@ -148,7 +148,7 @@ class NetHost:
             counters=self._counters,
         )
         doorkeeper.install()
-        answering = Answering(limits=limits, counters=self._counters)
+        answering = Answering(limits, self._is_outbound, self._counters)
         for protocol, answerer in answerers.items():
             self._host.set_stream_handler(TProtocol(protocol), answering.serve(answerer))
         self._stop = trio.Event()

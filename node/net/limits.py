@@ -36,6 +36,7 @@ class NetLimits:
         request_s: How long a peer may take to send its request.
         answers_per_peer_max: Streams of one peer we serve at once.
         answers_total_max: Streams of all peers we serve at once.
+        answers_dialled_min: Of these, kept for peers that we dialled: nobody can hold all.
         asks_total_max: Requests of our own in flight.
         connections_max: Live connections.
         connections_inbound_max: Live connections that others opened, so that dialling has room.
@@ -79,6 +80,7 @@ class NetLimits:
     request_s: float = 5.0
     answers_per_peer_max: int = 8
     answers_total_max: int = 128
+    answers_dialled_min: int = 16
     asks_total_max: int = 32
     connections_max: int = 128
     connections_inbound_max: int = 96

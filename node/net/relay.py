@@ -20,7 +20,7 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Reservatio
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as PeerField
 from libp2p.relay.circuit_v2.protocol_buffer import StatusCode, to_proto_status
 
-from bootstrap.network_group import group_of
+from bootstrap.network_group import client_of, group_of
 from node.net.circuit import HOP, STOP, BadCircuit, CircuitLimits, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.identity import public_key_of
@@ -37,7 +37,7 @@ class _Place:
     """What one peer reserved."""
 
     until_s: float
-    ip: str
+    client: str
 
 
 class CircuitRelay:
@@ -112,19 +112,19 @@ class CircuitRelay:
     async def _reserve(self, stream: INetStream) -> None:
         """Keep a place for whoever asks; what it says of others is not read."""
         peer_id = stream.muxed_conn.peer_id
-        ip = ip_of(stream)
+        client = client_of(ip_of(stream))
         self._forget_the_gone()
-        others = [place for other, place in self._places.items() if other != peer_id]
+        others = [place.client for other, place in self._places.items() if other != peer_id]
         if not self._is_member(peer_id):
             await self._refuse(stream, StatusCode.PERMISSION_DENIED)
             return
         if (
             len(others) >= self._limits.reservations_max
-            or sum(place.ip == ip for place in others) >= self._limits.reservations_per_ip_max
+            or others.count(client) >= self._limits.reservations_per_ip_max
         ):
             await self._refuse(stream, StatusCode.RESERVATION_REFUSED)
             return
-        self._places[peer_id] = _Place(trio.current_time() + self._limits.reservation_s, ip)
+        self._places[peer_id] = _Place(trio.current_time() + self._limits.reservation_s, client)
         self._counters.add("relay_reservations")
         reservation = Reservation(
             expire=int(time.time() + self._limits.reservation_s),
@@ -151,7 +151,7 @@ class CircuitRelay:
         elif (
             not self._has_room(source)
             or not self._has_room(target)
-            or self._askers[ip] >= self._limits.circuits_per_ip_max
+            or self._askers[client_of(ip)] >= self._limits.circuits_per_ip_max
             or self._callers[group_of(ip), target] >= self._limits.circuits_per_group_max
         ):
             await self._refuse(stream, StatusCode.RESOURCE_LIMIT_EXCEEDED)
@@ -167,10 +167,10 @@ class CircuitRelay:
 
     @contextmanager
     def _slot(self, ip: str, source: ID, target: ID) -> Iterator[None]:
-        caller = (group_of(ip), target)
+        client, caller = client_of(ip), (group_of(ip), target)
         self._open += 1
         self._ends.update((source, target))
-        self._askers[ip] += 1
+        self._askers[client] += 1
         self._callers[caller] += 1
         try:
             yield
@@ -178,7 +178,7 @@ class CircuitRelay:
             self._open -= 1
             self._ends.subtract((source, target))
             self._ends = +self._ends
-            self._askers[ip] -= 1
+            self._askers[client] -= 1
             self._askers = +self._askers
             self._callers[caller] -= 1
             self._callers = +self._callers

@@ -14,6 +14,7 @@ from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
+from bootstrap.network_group import client_of
 from node.errors import PeerFailed
 from node.net.counters import Counters
 from node.net.limits import NetLimits
@@ -125,29 +126,33 @@ class Answering:
     """Serves the requests of peers, a few of each at a time.
 
     Names are free, so addresses count too: one takes a slot only while it holds fewer than are
-    free. Of 128 slots, seven addresses that take all they can get leave one to the next. All
-    circuits count as one address: what is beyond a relay has none of its own, and whoever calls
-    through several relays must not get more for it.
+    free. All circuits count as one address: what is beyond a relay has none of its own, and whoever
+    calls through several relays must not get more for it. Still, eight addresses can hold whatever
+    is free, so some slots are for those alone whom we dialled: nobody chooses to be one of them.
     """
 
-    def __init__(self, *, limits: NetLimits, counters: Counters) -> None:
+    def __init__(
+        self, limits: NetLimits, is_outbound: Callable[[ID], bool], counters: Counters
+    ) -> None:
+        """Take the limits, who knows whom we dialled, and who counts."""
         self._limits = limits
+        self._is_outbound = is_outbound
         self._counters = counters
         self._serving: Counter[ID] = Counter()
-        self._serving_at: Counter[str] = Counter()  # by IP address
+        self._serving_at: Counter[str] = Counter()  # by who stands behind an IP address
 
     def serve(self, answerer: Answerer) -> Callable[[INetStream], Awaitable[None]]:
         """Return what the host calls with each new stream of one protocol."""
 
         async def serve_stream(stream: INetStream) -> None:
-            peer_id, ip = stream.muxed_conn.peer_id, ip_of(stream)
-            if not self._has_room(peer_id, ip):
+            peer_id, client = stream.muxed_conn.peer_id, client_of(ip_of(stream))
+            if not self._has_room(peer_id, client):
                 self._counters.add("answers_refused")
                 await end_stream(stream, politely=False)
                 return
             is_answered = False
             self._serving[peer_id] += 1
-            self._serving_at[ip] += 1
+            self._serving_at[client] += 1
             try:
                 await self._answer(stream, peer_id, answerer)
                 is_answered = True
@@ -157,18 +162,19 @@ class Answering:
                 logger.debug("a request failed: %r", error, extra={"peer": str(peer_id)})
             finally:
                 self._serving[peer_id] -= 1
-                self._serving_at[ip] -= 1
+                self._serving_at[client] -= 1
                 self._serving, self._serving_at = +self._serving, +self._serving_at
                 await end_stream(stream, politely=is_answered)
 
         return serve_stream
 
-    def _has_room(self, peer_id: ID, ip: str) -> bool:
+    def _has_room(self, peer_id: ID, client: str) -> bool:
         free = self._limits.answers_total_max - self._serving.total()
-        return (
-            self._serving[peer_id] < self._limits.answers_per_peer_max
-            and self._serving_at[ip] < free
-        )
+        if self._serving[peer_id] >= self._limits.answers_per_peer_max:
+            return False
+        if self._is_outbound(peer_id):
+            return free > 0
+        return self._serving_at[client] < free - self._limits.answers_dialled_min
 
     async def _answer(self, stream: INetStream, peer_id: ID, answerer: Answerer) -> None:
         with trio.fail_after(self._limits.request_s):

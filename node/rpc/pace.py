@@ -4,7 +4,6 @@ A token stands for 6 ms of the node's event loop. Whoever asks for something tha
 runs into debt, and so do all together; nothing is asked again before it is paid back.
 """
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -21,7 +20,6 @@ TOKEN_S = 0.25 / TOKENS_PER_S  # of the loop
 # A bucket is full again after 3 s, and says no more than none: meanwhile no more come than are let
 # in, 200 and 40 each second, so none is forgotten that matters. Each takes some 200 bytes.
 CLIENTS_MAX = 1024
-NETWORK_BITS = 64  # of an IPv6 address: whoever has one address has them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +113,6 @@ class Pace:
         self._clients.move_to_end(client)
         if len(self._clients) > self._clients_max:
             self._clients.popitem(last=False)
-
-
-def client_of(host: str) -> str:
-    """Return who stands behind an IP address: the address, or its network where it is IPv6."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address), NETWORK_BITS), strict=False))
-    return str(address)
 
 
 def retry_after(wait_s: float) -> str:

@@ -12,6 +12,7 @@ import trio
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bootstrap.network_group import client_of
 from node.rpc.app import web_app
 from node.rpc.guard import (
     OWN_PAGES,
@@ -23,7 +24,7 @@ from node.rpc.guard import (
     values_of,
     with_fixed_headers,
 )
-from node.rpc.pace import TOKEN_S, Pace, client_of, retry_after
+from node.rpc.pace import TOKEN_S, Pace, retry_after
 from node.rpc.page import WithPage
 from node.rpc.routes import build_router
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS, StreamRules

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from bootstrap.network_group import client_of
 from node.errors import StartError
 from node.rpc.connection import WRITE_SECONDS
-from node.rpc.pace import Bucket, Pace, Rate, client_of, retry_after
+from node.rpc.pace import Bucket, Pace, Rate, retry_after
 from node.rpc.public import create_public_app
 from node.rpc.routes_events import KEEP_ALIVE_SECONDS
 from node.rpc.serving import IDLE_SECONDS, serve_http, whole_answer

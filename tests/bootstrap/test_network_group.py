@@ -1,10 +1,12 @@
 """Which hosts count as being in one place."""
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.network_group import group_of, is_private
+from bootstrap.network_group import NETWORK_BITS, client_of, group_of, is_private
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,17 @@ def test_group_of__has_no_port_off_loopback(ip: object) -> None:
 def test_group_of__takes_anything(text: str) -> None:
     assert isinstance(group_of(text), str)
     assert isinstance(is_private(text), bool)
+
+
+@given(st.ip_addresses(v=4))
+def test_client_of__is_each_address_of_ipv4(address: ipaddress.IPv4Address) -> None:
+    assert client_of(str(address)) == str(address) == client_of(f"::ffff:{address}")
+
+
+@given(st.ip_addresses(v=6), st.integers(0, 2**NETWORK_BITS - 1))
+def test_client_of__is_the_network_of_ipv6(address: ipaddress.IPv6Address, low: int) -> None:
+    neighbour = ipaddress.IPv6Address(int(address) >> NETWORK_BITS << NETWORK_BITS | low)
+    if address.ipv4_mapped is None and neighbour.ipv4_mapped is None:
+        assert client_of(str(address)) == client_of(str(neighbour))
+        beyond = ipaddress.IPv6Address(int(address) ^ 1 << NETWORK_BITS)
+        assert client_of(str(address)) != client_of(str(beyond))

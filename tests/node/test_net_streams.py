@@ -1,11 +1,13 @@
 """Requests between real hosts on loopback."""
 
+import itertools
 from contextlib import AsyncExitStack
 
 import pytest
 import trio
 
 from node.errors import PeerFailed
+from node.net import streams
 from node.net.limits import NetLimits
 from protocol.ids import PeerId
 from tests.loopback.intruder import Target, intruder
@@ -149,7 +151,7 @@ async def test_answering__serves_a_few_at_once_and_refuses_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "names", "total_max"), [(1, 16, 128), (4, 1, 16)], ids=["one", "a_few"]
+    ("addresses", "names", "total_max"), [(1, 16, 128), (4, 1, 32)], ids=["one", "a_few"]
 )
 async def test_answering__leaves_room_whatever_other_addresses_hold(
     addresses: int, names: int, total_max: int
@@ -158,17 +160,55 @@ async def test_answering__leaves_room_whatever_other_addresses_hold(
     asker, answerer = a_pair(answers_total_max=total_max, request_s=60.0)
     async with running(asker, answerer), AsyncExitStack() as strangers:
         await asker.net.dial(answerer.net.addresses()[0])
-        port = int(answerer.net.addresses()[0].split("/")[4])
-        for number in range(addresses):
-            source = f"127.0.0.{2 + number}"
-            target = Target("127.0.0.1", port, answerer.net.peer_id, source=source)
-            for _ in range(names):
-                stranger = await strangers.enter_async_context(intruder(target))
-                for _ in range(8):
-                    await stranger.open(ECHO)
+        await take_all(answerer, strangers, addresses, names)
 
         for _ in range(20):
             assert await asker.net.ask(answerer.net.peer_id, ECHO, b"honest") == b"honest"
+
+
+async def test_answering__leaves_room_for_whom_we_dialled_whoever_else_asks() -> None:
+    asker, answerer = a_pair(answers_total_max=32, request_s=60.0)
+    async with running(asker, answerer), AsyncExitStack() as strangers:
+        await answerer.net.dial(asker.net.addresses()[0])
+        await take_all(answerer, strangers, addresses=20, names=1)
+        assert answerer.net.stats()["answers_refused"] > 0
+
+        for _ in range(20):
+            assert await asker.net.ask(answerer.net.peer_id, ECHO, b"honest") == b"honest"
+
+
+async def test_answering__counts_a_network_of_ipv6_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has one address of a /64 has as many as a crowd of names needs."""
+    addresses = (f"2001:db8::{number:x}" for number in itertools.count(1))
+    asker, answerer = a_pair(answers_total_max=32, request_s=60.0)
+    async with running(asker, answerer), AsyncExitStack() as strangers:
+        await asker.net.dial(answerer.net.addresses()[0])
+        is_asker = str(asker.net.peer_id).__eq__
+        monkeypatch.setattr(
+            streams,
+            "ip_of",
+            lambda stream: (
+                "2001:db8:1::1" if is_asker(str(stream.muxed_conn.peer_id)) else next(addresses)
+            ),
+        )
+        await take_all(answerer, strangers, addresses=1, names=8)
+
+        for _ in range(20):
+            assert await asker.net.ask(answerer.net.peer_id, ECHO, b"honest") == b"honest"
+
+
+async def take_all(
+    answerer: Station, strangers: AsyncExitStack, addresses: int, names: int
+) -> None:
+    """Have strangers open as many requests as they can, and say nothing more."""
+    port = int(answerer.net.addresses()[0].split("/")[4])
+    for number in range(addresses):
+        source = f"127.0.0.{2 + number}"
+        target = Target("127.0.0.1", port, answerer.net.peer_id, source=source)
+        for _ in range(names):
+            stranger = await strangers.enter_async_context(intruder(target))
+            for _ in range(8):
+                await stranger.open(ECHO)
 
 
 async def test_ask__a_hundred_at_once_are_all_answered() -> None:

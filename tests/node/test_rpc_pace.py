@@ -1,12 +1,10 @@
 """How much strangers may ask: laws of the pace."""
 
-import ipaddress
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.rpc.pace import NETWORK_BITS, Pace, Rate, client_of, retry_after
+from node.rpc.pace import Pace, Rate, retry_after
 
 ALL, ONE = Rate(40.0, 200.0), Rate(20.0, 60.0)
 COST_MAX = 20.0
@@ -108,20 +106,6 @@ def test_pace__remembers_nobody_for_being_asked_about(clients: list[int]) -> Non
         pace.wait_s(str(client))
 
     assert len(pace) == 0
-
-
-@given(st.ip_addresses(v=4))
-def test_client_of__is_each_address_of_ipv4(address: ipaddress.IPv4Address) -> None:
-    assert client_of(str(address)) == str(address) == client_of(f"::ffff:{address}")
-
-
-@given(st.ip_addresses(v=6), st.integers(0, 2**NETWORK_BITS - 1))
-def test_client_of__is_the_network_of_ipv6(address: ipaddress.IPv6Address, low: int) -> None:
-    neighbour = ipaddress.IPv6Address(int(address) >> NETWORK_BITS << NETWORK_BITS | low)
-    if address.ipv4_mapped is None and neighbour.ipv4_mapped is None:
-        assert client_of(str(address)) == client_of(str(neighbour))
-        beyond = ipaddress.IPv6Address(int(address) ^ 1 << NETWORK_BITS)
-        assert client_of(str(address)) != client_of(str(beyond))
 
 
 @pytest.mark.parametrize(("wait_s", "told"), [(0.001, "1"), (1.0, "1"), (1.01, "2")])
