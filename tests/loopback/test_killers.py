@@ -15,7 +15,7 @@ from tests.node.net_hosts import Station, running, seed_of, until
 TIMES = 100 if os.environ.get("AIMARKET_LONG") else 25  # a hundred is what was promised
 AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
-GROWTH_BYTES_MAX = 24 * 1024 * 1024
+GROWTH_BYTES_MAX = 12 * 1024 * 1024  # held; what the allocator keeps is given back first
 
 
 @pytest.mark.e2e
@@ -31,9 +31,10 @@ async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
         for station in (ann, bob):
             await station.net.dial(victim.address)
         await until(lambda: bool(ann.watched and bob.watched))
-        for killer in KILLERS:  # imports, caches and the allocator's pools grow once
-            await attack(killer, target, 2 * AT_ONCE)
         await attack(unread_response, target, TIMES // 2)  # the highest tide of memory by far
+        for killer in KILLERS:  # imports and caches grow once
+            await attack(killer, target, 2 * AT_ONCE)
+        await counted(victim, ann)
         before = victim.rss_bytes()
 
         report = []
@@ -43,13 +44,13 @@ async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
             attacked_s = trio.current_time() - started_s
             served_s = await serves(victim, ann, bob)
             name = getattr(killer, "__name__", str(killer))
+            stats = await counted(victim, ann)
             grown = (victim.rss_bytes() - before) / 2**20
             report.append(
                 f"{name}: {attacked_s:.1f} s, served in {served_s:.3f} s, {grown:+.1f} MiB"
             )
 
         print("\n".join(report))
-        stats = json.loads(await ann.net.ask(ann.net.peers()[0].peer_id, STATS, b""))
         print(stats)
         assert victim.rss_bytes() - before < GROWTH_BYTES_MAX, report
         assert [is_here for _, is_here in ann.watched + bob.watched] == [True, True]
@@ -65,6 +66,13 @@ async def attack(killer: Killer, target: Target, times: int) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):
             nursery.start_soon(one_after_the_other)
+
+
+async def counted(victim: BareProcess, ann: Station) -> dict[str, int]:
+    """Return what the victim counted; it gives back memory that it does not use."""
+    peer = next(peer.peer_id for peer in ann.net.peers() if peer.peer_id == victim.peer_id)
+    stats: dict[str, int] = json.loads(await ann.net.ask(peer, STATS, b""))
+    return stats
 
 
 async def serves(victim: BareProcess, ann: Station, bob: Station) -> float:
