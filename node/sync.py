@@ -98,6 +98,7 @@ class Sync:
             items=self.items,
             network=network,
             checks=self._checks,
+            is_dialled=self._planner.is_dialled,
             asked=lambda peer_id: self._planner.asked(peer_id, _now_ms()),
             fills=lambda peer_id: self._planner.fills(peer_id, _now_ms()),
             wrong=self._hang_up,

@@ -54,7 +54,7 @@ KIB_PER_S = 16 * 1_024  # of records a peer, each way; a guess: what a shared li
 KIB_BURST = 32 * 1_024
 SALTED_EVERY_S = 600.0  # in which a peer may have the log hashed so many times:
 SALTED_TIMES = 2  # its first session may have been cut off
-SALTED_GAP_S = 20.0  # between two hashings, whoever asks
+SALTED_GAP_S = 20.0  # between two hashings for whom we dialled, and for others
 SALTED_IDLE_S = 30.0  # a salted session goes on until so long after its peer's last request
 SALTED_PEERS_MAX = 256
 SESSION_S = 900.0  # a session may take so long; what is left to move the next one moves
@@ -88,6 +88,7 @@ class SyncAnswers:
         items: SyncItems,
         network: Network,
         checks: trio.CapacityLimiter,
+        is_dialled: Callable[[PeerId], bool],
         asked: Callable[[PeerId], None],
         fills: Callable[[PeerId], None],
         wrong: Callable[[PeerId], Awaitable[None]],
@@ -100,6 +101,7 @@ class SyncAnswers:
             items: The log as it is compared.
             network: Whose records these are.
             checks: How many threads check signatures at once.
+            is_dialled: Answers whether a peer is here that we dialled.
             asked: Told of every peer that compares with us.
             fills: Told of every peer that sends us much that we lack.
             wrong: Told of a peer that pushed what can never be right.
@@ -110,6 +112,7 @@ class SyncAnswers:
         self._items = items
         self._network = network
         self._checks = checks
+        self._is_dialled = is_dialled
         self._asked = asked
         self._fills = fills
         self._wrong = wrong
@@ -118,6 +121,7 @@ class SyncAnswers:
         self._kib = Buckets(per_s=KIB_PER_S, burst=KIB_BURST)
         self._turn: _Turn | None = None
         self._hashed_s: OrderedDict[PeerId, tuple[float, ...]] = OrderedDict()  # when, for whom
+        self._latest_s = {True: -SALTED_GAP_S, False: -SALTED_GAP_S}  # by whether we dialled them
 
     def answerers(self, topics: Topics) -> dict[str, Answerer]:
         """Return who answers on which stream protocol."""
@@ -218,15 +222,20 @@ class SyncAnswers:
         return turn.items
 
     def _next_turn(self, peer_id: PeerId, salt: bytes) -> _Turn:
-        """Give the turn to a peer, unless another has it or it had its share."""
-        turn, now_s = self._turn, trio.current_time()
-        if turn is not None and turn.peer_id != peer_id and turn.goes_on(now_s):
+        """Give the turn to a peer, unless another has it or it had its share.
+
+        Strangers with ever new names can take each turn that is free, and keep it; so whom we
+        dialled takes it from them, and need not wait until they had theirs.
+        """
+        turn, now_s, is_dialled = self._turn, trio.current_time(), self._is_dialled(peer_id)
+        holder = turn.peer_id if turn is not None and turn.goes_on(now_s) else peer_id
+        if holder != peer_id and (not is_dialled or self._is_dialled(holder)):
             raise PeerFailed("a salted comparison while another goes on")
-        latest_s = max(next(reversed(self._hashed_s.values()), ()), default=-SALTED_GAP_S)
         since_s = now_s - SALTED_EVERY_S
         hashed_s = tuple(one for one in self._hashed_s.get(peer_id, ()) if one > since_s)
-        if now_s - latest_s < SALTED_GAP_S or len(hashed_s) >= SALTED_TIMES:
+        if now_s - self._latest_s[is_dialled] < SALTED_GAP_S or len(hashed_s) >= SALTED_TIMES:
             raise PeerFailed("a salted comparison so soon after the last")
+        self._latest_s[is_dialled] = now_s
         self._hashed_s[peer_id] = (*hashed_s, now_s)
         self._hashed_s.move_to_end(peer_id)
         while len(self._hashed_s) > SALTED_PEERS_MAX:

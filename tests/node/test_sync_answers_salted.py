@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from node.core.sync import SALTED_AGAIN_MS, Outcome, Session, SyncPlanner
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted
+from node.ports import Peer
 from node.sync_answers import SALTED_EVERY_S, SALTED_GAP_S, SALTED_IDLE_S, SALTED_TIMES, SESSION_S
 from protocol.ids import PeerId
 from protocol.reconcile import initiate
 from protocol.reconcile_items import SortedItems
+from tests.builders import key as key_of
 from tests.node.shell_bench import TOPICS
 from tests.node.sync_bench import Node, a_node, some_records
 
@@ -118,6 +120,48 @@ async def test_compare__lets_nobody_keep_the_turn(mock_clock: trio.testing.MockC
     mock_clock.jump(SALTED_GAP_S)
     assert await is_answered(alice, PeerId("done"), b"")
     assert await is_answered(alice, HONEST, a_salt(4))
+
+
+def dial(node: Node, peer: PeerId) -> None:
+    """Have a node be connected to a peer, by its own doing."""
+    node.net.silent.append(Peer(peer, key_of("x"), "", True, (), True))
+    node.sync.watch(peer, True)
+
+
+async def test_compare__gives_whom_we_dialled_the_turn_whoever_has_it(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """Strangers with ever new names take each turn that is free, and hold it."""
+    alice = a_filled_node()
+    dial(alice, HONEST)
+    for number in range(40):
+        stranger = PeerId(f"stranger{number}")
+        assert await is_answered(alice, stranger, a_salt(100 + number))
+        if number % 20 == 0:
+            mock_clock.jump(SALTED_GAP_S)
+            assert await is_answered(alice, stranger, a_salt(100 + number)), "it holds it"
+            assert await is_answered(alice, HONEST, a_salt(1 + number))
+            assert not await is_answered(alice, stranger, a_salt(100 + number)), "it does no more"
+            assert await is_answered(alice, HONEST, a_salt(1 + number))
+        mock_clock.jump(SALTED_IDLE_S)
+
+
+async def test_compare__takes_the_turn_from_nobody_whom_we_dialled_and_hashes_at_a_pace(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    alice, other = a_filled_node(), PeerId("other")
+    dial(alice, HONEST)
+    dial(alice, other)
+    assert await is_answered(alice, HONEST, a_salt(1))
+    mock_clock.jump(SALTED_GAP_S)
+    assert not await is_answered(alice, other, a_salt(2))
+    assert not await is_answered(alice, PeerId("stranger"), a_salt(3))
+    assert await is_answered(alice, HONEST, a_salt(1))
+    mock_clock.jump(SALTED_IDLE_S)
+    assert await is_answered(alice, PeerId("stranger"), a_salt(3))
+    assert await is_answered(alice, other, a_salt(2))
+    assert await is_answered(alice, other, b"")
+    assert not await is_answered(alice, HONEST, a_salt(4)), "two in a moment"
 
 
 @pytest.mark.parametrize("again", [a_salt(1), a_salt(2)])
