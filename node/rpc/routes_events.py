@@ -6,12 +6,14 @@ has an id, `RUN-NUMBER`; whoever sends the last one it saw as `Last-Event-ID` go
 
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import trio
 from fastapi import APIRouter, Header, Query
+from starlette.types import Receive, Scope, Send
 
 from node.errors import RequestRefused
 from node.feed import Event, Feed, News
@@ -46,9 +48,31 @@ RULES = StreamRules()
 
 
 class EventStream(Streamed):
-    """A stream of server-sent events; whatever ends it, its reader is no longer counted."""
+    """A stream of server-sent events, refused where there is no place for its reader.
+
+    The place is asked for only here, for nothing can come between that and giving it back: not a
+    client that leaves before the first word, nor one that does not even take in the head.
+    """
 
     media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes],
+        place: AbstractContextManager[None],
+        status_code: int = 200,
+    ) -> None:
+        super().__init__(chunks, status_code)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it.
+
+        Raises:
+            RequestRefused: So many read already as may.
+        """
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 class Filter:
@@ -109,11 +133,8 @@ def add_event_routes(router: APIRouter, teller: Teller, rules: StreamRules) -> N
         or the node was started anew. What is shown elsewhere is then to be read again.
         """
         wanted = Filter(kinds or (), None if task is None else check_task_id(task))
-        if streams.open >= rules.streams_max:
-            message = f"{rules.streams_max} event streams are open, the most; close one"
-            raise RequestRefused(503, "too_many_streams", message)
         place, gap = place_after(teller.feed, last_event_id)
-        return EventStream(streams.follow(wanted, place, gap))
+        return EventStream(streams.follow(wanted, place, gap), streams.one_more())
 
 
 def place_after(feed: Feed, last_event_id: str | None) -> tuple[int, GapEvent | None]:
@@ -132,51 +153,56 @@ def place_after(feed: Feed, last_event_id: str | None) -> tuple[int, GapEvent | 
 
 
 class _Streams:
-    """Everybody who reads at one address, and what was put into words for them.
-
-    Attributes:
-        open: How many there are.
-    """
+    """Everybody who reads at one address, and what was put into words for them."""
 
     def __init__(self, teller: Teller, rules: StreamRules) -> None:
-        self.open = 0
+        self._open = 0
         self._teller = teller
         self._rules = rules
         self._words: OrderedDict[int, bytes] = OrderedDict()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a reader for as long as this lasts, and refuse one too many."""
+        most = self._rules.streams_max
+        if self._open >= most:
+            message = f"{most} event streams are open, the most; close one"
+            raise RequestRefused(503, "too_many_streams", message)
+        self._open += 1
+        self._teller.feed.readers += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self._teller.feed.readers -= 1
 
     async def follow(
         self, wanted: Filter, place: int, gap: GapEvent | None
     ) -> AsyncGenerator[bytes]:
         feed, rules = self._teller.feed, self._rules
-        feed.readers += 1
-        self.open += 1
-        try:
-            # The place at once, so that a reader that loses the connection before the first event
-            # can go on; an id without data is no event, but is remembered.
-            yield _place(feed, place) if gap is None else _gap(feed, place, gap)
-            while True:
-                found = feed.after(place, limit=EVENTS_TOGETHER_MAX)
-                if found.missed:
-                    place += found.missed
-                    yield _gap(feed, place, GapEvent("gap", found.missed))
-                if found.events:
-                    place = found.events[-1].number
-                    told = [self._told(one) for one in found.events if wanted.wants(one.news)]
-                    if told:
-                        yield b"".join(told)
-                    await trio.lowlevel.checkpoint()  # one reader must not hold the others up
-                    continue
-                if feed.is_closed:
-                    return
-                if rules.pause_seconds:  # what happens meanwhile is told together
-                    await trio.sleep(rules.pause_seconds)
-                with trio.move_on_after(rules.keep_alive_seconds) as waited:
-                    await feed.wait(place)
-                if waited.cancelled_caught:
-                    yield b": still here\n" + _place(feed, place)
-        finally:
-            self.open -= 1
-            feed.readers -= 1
+        # The place at once, so that a reader that loses the connection before the first event
+        # can go on; an id without data is no event, but is remembered.
+        yield _place(feed, place) if gap is None else _gap(feed, place, gap)
+        while True:
+            found = feed.after(place, limit=EVENTS_TOGETHER_MAX)
+            if found.missed:
+                place += found.missed
+                yield _gap(feed, place, GapEvent("gap", found.missed))
+            if found.events:
+                place = found.events[-1].number
+                told = [self._told(one) for one in found.events if wanted.wants(one.news)]
+                if told:
+                    yield b"".join(told)
+                await trio.lowlevel.checkpoint()  # one reader must not hold the others up
+                continue
+            if feed.is_closed:
+                return
+            if rules.pause_seconds:  # what happens meanwhile is told together
+                await trio.sleep(rules.pause_seconds)
+            with trio.move_on_after(rules.keep_alive_seconds) as waited:
+                await feed.wait(place)
+            if waited.cancelled_caught:
+                yield b": still here\n" + _place(feed, place)
 
     def _told(self, event: Event) -> bytes:
         words = self._words.get(event.number)
