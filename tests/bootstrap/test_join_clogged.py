@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bootstrap.dial_policy import DELAY_MS_MAX
 from bootstrap.dialing import Connected
 from bootstrap.join import Joiner
 from bootstrap.leads import parse_lead
@@ -32,8 +33,11 @@ CLOG_S_MAX = 20.0
 CLOGGED_TOGETHER_MAX = 4
 DIAL_S = 5.0  # until a dial that nobody answers is given up
 DEAD_S = (10.0, 25.0)  # until a connection that is dead is noticed and cut
-ALONE_S = 30.0  # the victim stays cut off for so long once the others have calm air
-BACK_WITHIN_S = 60.0
+# Each pair, after the longest pause that may have begun just before: a dial and a look later.
+LINKED_WITHIN_S = DELAY_MS_MAX / 1_000 + DIAL_S + 2
+WHOLE_WITHIN_S = 30.0  # a way from everybody to everybody once there is calm air
+VICTIM_WITHIN_S = 60.0
+ALONE_S = LINKED_WITHIN_S + 1  # the victim stays cut off for so long once the others have calm air
 DIALS_PER_MINUTE_MAX = 10
 VICTIM = 0
 
@@ -159,6 +163,17 @@ def unlinked(town: Town, *, but: int | None = None) -> list[tuple[int, int]]:
     ]
 
 
+def reached(town: Town, start: int) -> set[int]:
+    """Return who hears of what a node says, by however many others."""
+    found, new = {start}, [start]
+    while new:
+        one = new.pop()
+        beyond = {NUMBER[name] for name in town.doors[one].links} - found
+        found |= beyond
+        new.extend(beyond)
+    return found
+
+
 @pytest.mark.parametrize("seed", seeds(300, usual=3))
 async def test_join__dials_nobody_ten_times_a_minute_however_lines_come_and_go(
     autojump_clock: MockClock, seed: int
@@ -177,10 +192,14 @@ async def test_join__dials_nobody_ten_times_a_minute_however_lines_come_and_go(
             if other != VICTIM:
                 nursery.start_soon(town.hold, other, VICTIM, STORM_S + ALONE_S)
         nursery.start_soon(town.clog)
-        await trio.sleep(STORM_S + ALONE_S - 1)
+        await trio.sleep(STORM_S + WHOLE_WITHIN_S)
+        assert reached(town, 1) == set(range(NODES)) - {VICTIM}
+        await trio.sleep(LINKED_WITHIN_S - WHOLE_WITHIN_S)
         assert unlinked(town, but=VICTIM) == []
         assert not town.doors[VICTIM].links
-        await trio.sleep(1 + BACK_WITHIN_S)
+        await trio.sleep(ALONE_S - LINKED_WITHIN_S + VICTIM_WITHIN_S)
+        assert reached(town, VICTIM) == set(range(NODES))
+        await trio.sleep(LINKED_WITHIN_S - VICTIM_WITHIN_S)
         assert unlinked(town) == []
         nursery.cancel_scope.cancel()
 
