@@ -2,8 +2,10 @@
 
 What must not grow is read from every node that was never restarted, and its slope is printed:
 memory, descriptors and tasks of the event loop, from the sixth minute on. At the end all logs are
-equal. The memory of a node that is flooded with valid records grows with its tables up to their
-bounds; so the slope after the flood stands beside the whole.
+equal. Memory of its own is what a node allocated; the rest of what is resident are files of LevelDB
+that are mapped, which grow with the log and which the system takes back when it needs room. A node
+that is flooded with valid records grows with its tables up to their bounds; so the slope after the
+flood stands beside the whole.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.memory import resident_mib
 from bench.nodes import BenchNode, network, started
 
 NAMES = ["steady1", "steady2", "churn1", "churn2", "churn3"]
@@ -31,16 +34,17 @@ DOWN_S = 10.0
 SETTLED_SHARE = 1 / 6  # of the time, before anything is expected to be flat: five minutes of thirty
 EQUAL_WITHIN_S = 120.0
 WATCHED = {
-    "memory, MiB": "process_resident_memory_bytes",
+    "resident, MiB": "process_resident_memory_bytes",
     "descriptors": "process_open_fds",
     "loop tasks": "aimarket_loop_tasks",
     "log, MiB": "aimarket_log_bytes",
 }
+OWN = "own memory, MiB"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one node said of itself at one moment, by the names of `WATCHED`."""
+    """What one node said of itself at one moment, by the names of `WATCHED`, and `OWN`."""
 
     node: str
     at_s: float
@@ -97,6 +101,7 @@ class Soak:
                 shown: found[name] / (2**20 if "MiB" in shown else 1)
                 for shown, name in WATCHED.items()
             }
+            numbers[OWN] = resident_mib(node)["RssAnon"]
             self.samples.append(Sample(node.name, self._now_s(), numbers))
         if sys.stderr.isatty():
             print(f"\r{self._now_s():5.0f} of {self._seconds:.0f} s", end="", file=sys.stderr)
@@ -136,12 +141,13 @@ class Soak:
 
 
 def slope_per_hour(samples: list[tuple[float, float]]) -> float:
-    """Return the least-squares slope of values over seconds, per hour."""
+    """Return the least-squares slope of values over seconds, per hour; no number for one value."""
     count = len(samples)
     mean_s = sum(at for at, _ in samples) / count
     mean = sum(value for _, value in samples) / count
     spread = sum((at - mean_s) ** 2 for at, _ in samples)
-    return 3600 * sum((at - mean_s) * (value - mean) for at, value in samples) / spread
+    over = sum((at - mean_s) * (value - mean) for at, value in samples)
+    return 3600 * over / spread if spread else float("nan")
 
 
 def until_equal(nodes: list[BenchNode]) -> tuple[float, dict[str, int]]:
@@ -182,13 +188,13 @@ def main() -> None:
     )
     print(f"logs equal {equal_s:.1f} s after the end; tasks in the log: {tasks}")
     spans = {"after the start": SETTLED_SHARE, "after the flood": 2 / 3}
-    for node, name in itertools.product(NAMES[:STEADY], WATCHED):
+    for node, name in itertools.product(NAMES[:STEADY], [OWN, *WATCHED]):
         own = [(one.at_s, one.numbers[name]) for one in soak.samples if one.node == node]
         slopes = "  ".join(
             f"{slope_per_hour([s for s in own if s[0] >= share * seconds]):+9.2f} /h {span}"
             for span, share in spans.items()
         )
-        print(f"{node} {name:12} {own[0][1]:8.1f} to {own[-1][1]:8.1f}  {slopes}")
+        print(f"{node} {name:15} {own[0][1]:8.1f} to {own[-1][1]:8.1f}  {slopes}")
 
 
 if __name__ == "__main__":
