@@ -5,10 +5,10 @@ has nothing to give away but what it shows.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-import trio
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +32,10 @@ from node.services import Services
 
 STREAMS_MAX = 48  # of 192 connections, so that a question always finds one
 PAUSE_SECONDS = 1.0  # a stream costs a stranger's node some 0.3 ms each time it is told something
-HEAVY_AT_ONCE = 1
+HEAVY_AT_ONCE = 1  # worked out; whoever is slow to read what came of it holds up nobody's work
+# Worked out or being read: so many whole answers lie in memory, 20 MB each where they are as large
+# as they can be. Usually they are 10 kB, and with the system before anybody could be slow.
+HEAVY_HELD_MAX = 8
 PAGE_TOKENS = 0.25  # a file of the page comes out of a dictionary
 # What is shown, and nothing beside it: everything else is unknown here.
 SHOWN = re.compile(
@@ -67,7 +70,7 @@ class PublicGuard:
         self._app = app
         self._pace = pace
         self._refused = refused
-        self._heavy = trio.CapacityLimiter(HEAVY_AT_ONCE)
+        self._heavy = _Heavy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request; websockets are always refused."""
@@ -90,22 +93,23 @@ class PublicGuard:
             if refusal is not None:
                 await refusal(scope, receive, charged_send)
             elif HEAVY.fullmatch(scope["path"]):
-                await self._serve_heavy(scope, receive, charged_send)
+                await self._serve_heavy(client, scope, receive, charged_send)
             else:
                 await self._app(scope, receive, charged_send)
 
-    async def _serve_heavy(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._heavy.acquire_nowait()
-        except trio.WouldBlock:
+    async def _serve_heavy(self, client: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._heavy.has_place(client):
             headers = {"Retry-After": "1"}
             refusal = error_response(429, "busy", "somebody is being told; try again", headers)
             await refusal(scope, receive, send)
             return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._heavy.release()
+        with self._heavy.place(client) as done:
+
+            async def telling(message: Message) -> None:
+                done()  # none of these answers is made while it is sent
+                await send(message)
+
+            await self._app(scope, receive, telling)
 
     @asynccontextmanager
     async def _charged(self, client: str, scope: Scope, send: Send) -> AsyncIterator[Send]:
@@ -133,6 +137,40 @@ class PublicGuard:
             yield settling
         finally:
             settle()
+
+
+class _Heavy:
+    """What takes long to work out, or is long to read: how much of it there is, and whose."""
+
+    def __init__(self) -> None:
+        self._at_work = 0
+        self._held: Counter[str] = Counter()
+
+    def has_place(self, client: str) -> bool:
+        """Answer whether one more may ask; who holds as many as are free waits for his own."""
+        free = HEAVY_HELD_MAX - self._held.total()
+        return self._at_work < HEAVY_AT_ONCE and self._held[client] < free
+
+    @contextmanager
+    def place(self, client: str) -> Iterator[Callable[[], None]]:
+        """Hold a place; what is given ends the work, and may be called again."""
+        is_at_work = True
+
+        def done() -> None:
+            nonlocal is_at_work
+            if is_at_work:
+                is_at_work = False
+                self._at_work -= 1
+
+        self._at_work += 1
+        self._held[client] += 1
+        try:
+            yield done
+        finally:
+            done()
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
 
 
 def _refusal(scope: Scope) -> Response | None:

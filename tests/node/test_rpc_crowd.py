@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from node.errors import StartError
 from node.explain.views import ExplanationView
 from node.rpc.offer import offer_rpc
 from node.rpc.pace import TOKEN_S, Pace, Rate
-from node.rpc.public import STREAMS_MAX
+from node.rpc.public import HEAVY_HELD_MAX, STREAMS_MAX
 from node.rpc.public_server import COMING, Porch, serve_public
 from node.rpc.routes_events import STREAMS_MAX as OWN_STREAMS_MAX
 from node.rpc.server import serve_rpc
 from node.services import Services
 from tests.fakes_explain import FakeExplainer
-from tests.fakes_market import FakeMarket, a_reporter, a_task, services
+from tests.fakes_market import FakeMarket, FakeProver, a_reporter, a_task, services
 from tests.node.test_rpc_attacks import status_of, talk
 from tests.node.test_rpc_events import cancels, following
 from tests.node.test_rpc_public import EVERY, public
@@ -236,6 +236,50 @@ async def test_public__explains_to_one_at_a_time_and_holds_nobody_else_up() -> N
     assert [(one.status_code, one.json()["code"]) for one in busy] == [(429, "busy")] * 2
     assert {one.headers["retry-after"] for one in busy} == {"1"}
     assert (first, other.status_code, after.status_code) == ([200], 200, 200)
+
+
+class LongProver(FakeProver):
+    """Proves with more than the system takes in for somebody who does not read."""
+
+    CERTIFICATE = b" " * 16 * 1024 * 1024
+
+    async def certificate(self, task_id: str) -> bytes:
+        return self.CERTIFICATE
+
+
+async def asked_unread(held: AsyncExitStack, port: int, address: str) -> int:
+    """Ask for a long certificate from an address of this machine, and read but the status."""
+    stream = await trio.open_tcp_stream("127.0.0.1", port, local_address=address)
+    await held.enter_async_context(stream)
+    await stream.send_all(f"GET /tasks/{ID}/certificate HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return status_of(await stream.receive_some(len(b"HTTP/1.1 200")))
+
+
+async def test_public__explains_to_others_while_somebody_does_not_read_what_he_asked_for() -> None:
+    offered = services(FakeMarket(), prover=LongProver())
+    async with public(offered, write_seconds=60) as client, AsyncExitStack() as held:
+        slow = await asked_unread(held, port_of(client), "127.0.0.1")
+        others = [await client.get(path) for path in ("/explain/bo", "/workers/bo")]
+
+    assert (slow, [one.status_code for one in others]) == (200, [200, 200])
+
+
+async def test_public__holds_so_many_long_answers_and_of_one_address_half_of_them() -> None:
+    async with public(services(FakeMarket(), prover=LongProver()), write_seconds=60) as client:
+        async with AsyncExitStack() as held:
+            found = {
+                address: [await asked_unread(held, port_of(client), address) for _ in range(5)]
+                for address in ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
+            }
+            full = await client.get("/explain/bo")
+        with trio.fail_after(10):
+            while (await client.get("/explain/bo")).status_code != 200:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+    assert [statuses.count(200) for statuses in found.values()] == [4, 2, 1, 1]
+    assert {status for statuses in found.values() for status in statuses} == {200, 429}
+    assert sum(statuses.count(200) for statuses in found.values()) == HEAVY_HELD_MAX
+    assert (full.status_code, full.json()["code"]) == (429, "busy")
 
 
 async def test_public__drops_strangers_who_are_slow_to_ask() -> None:
