@@ -27,11 +27,11 @@ export function mount(root, { signal, setTitle }) {
     plot(plots, "Longest stall of the loop", "milliseconds", [["loop_lag_peak_s", "stall"]], signal, { factor: 1000 }),
     plot(plots, "Memory", "MiB", [["memory_bytes", "this process"]], signal, { factor: 1 / 1048576 }),
   ];
-  const kept = { at: [], series: {} };
+  const kept = nothing();
   live(
     h("div", {}),
     {
-      load: () => get(kept.at.length ? `/history?after=${kept.at.at(-1)}` : "/history", signal),
+      load: () => lately(kept, signal),
       render: (found) => {
         take(kept, found);
         for (const one of draw) one(kept);
@@ -45,29 +45,53 @@ export function mount(root, { signal, setTitle }) {
 
 const KEPT_MAX = 720;
 
+const nothing = () => ({ at: [], spans: [], series: {} });
+
+/**
+ * Ask for what is not here yet, and for everything where the node's clock was set back behind it.
+ *
+ * The last sample is asked for once more: it comes if what follows it is of the same run of the node.
+ */
+async function lately(kept, signal) {
+  const last = kept.at.at(-1);
+  if (last !== undefined) {
+    const found = await get(`/history?after=${last - 1}`, signal);
+    if (found.now_ms >= last) return found;
+  }
+  const whole = await get("/history", signal);
+  Object.assign(kept, nothing());
+  return whole;
+}
+
 /** Join what came now to what is here; where the node was away the lines are broken. */
-function take(kept, found) {
-  kept.everyMs = found.every_ms;
-  const first = found.at_ms[0];
-  if (kept.at.length && first - kept.at.at(-1) > 3 * kept.everyMs) {
-    kept.at.push(first - kept.everyMs);
+function take(kept, { at_ms: at, every_ms: every, series }) {
+  const last = kept.at.at(-1);
+  const known = last !== undefined && at[0] === last ? 1 : 0;
+  const first = at[known];
+  if (first - last > 3 * every) {
+    kept.at.push(first - every);
+    kept.spans.push(every);
     for (const values of Object.values(kept.series)) values.push(null);
   }
-  kept.at.push(...found.at_ms);
-  for (const [key, values] of Object.entries(found.series)) (kept.series[key] ??= []).push(...values);
+  // An interval that the machine slept through is longer; how long the first was, nobody says.
+  const spans = at.map((ms, index) => (index ? ms - at[index - 1] : every));
+  kept.at.push(...at.slice(known));
+  kept.spans.push(...spans.slice(known));
+  for (const [key, values] of Object.entries(series)) (kept.series[key] ??= []).push(...values.slice(known));
   const over = kept.at.length - KEPT_MAX;
-  if (over > 0) for (const one of [kept.at, ...Object.values(kept.series)]) one.splice(0, over);
+  if (over > 0) for (const one of [kept.at, kept.spans, ...Object.values(kept.series)]) one.splice(0, over);
 }
 
 function plot(root, title, unit, lines, signal, { scale, factor = 1, dots = false, plain = [] } = {}) {
   const place = h("div", {});
   root.append(section(title, { aside: h("span", { class: "quiet" }, unit) }, place));
   const chart = lineChart(place, { labels: lines.map(([, words]) => words), title, dots, signal });
-  return ({ at, series, everyMs }) => {
-    const perMinute = scale === "minute" ? 60_000 / everyMs : 1;
+  return ({ at, spans, series }) => {
+    const factors = (key) => (scale === "minute" && !plain.includes(key) ? spans.map((ms) => (factor * 60_000) / ms) : spans.map(() => factor));
+    const scaled = (values, by) => values.map((one, index) => (one === null ? null : one * by[index]));
     chart.show(
       at,
-      lines.map(([key]) => (series[key] ?? []).map((one) => (one === null ? null : one * factor * (plain.includes(key) ? 1 : perMinute)))),
+      lines.map(([key]) => scaled(series[key] ?? [], factors(key))),
     );
   };
 }
