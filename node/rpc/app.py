@@ -34,30 +34,31 @@ def create_app(
     *,
     token: str,
     page_key: bytes,
-    port: int,
+    origin: str,
     body_seconds: float = BODY_SECONDS,
     open_reads: bool = False,
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
 ) -> ASGIApp:
-    """Build the application a server on `127.0.0.1:port` serves.
+    """Build the application that a server on the loopback interface serves.
 
     Args:
         services: What the routes ask.
         token: The secret every request must carry but GET /health and those for the page.
         page_key: By which pages that were open before a restart are known; see `session`.
-        port: The real port, which `Host` and `Origin` must name.
+        origin: Where it is really served, such as `http://127.0.0.1:7461`; `Host` and `Origin` must
+            name its port.
         body_seconds: How long a request body may take.
         open_reads: Whether anybody on this machine may GET most things without the token.
         keep_alive_seconds: How long an event stream may be silent.
     """
     router = build_router(services, streams=StreamRules(keep_alive_seconds=keep_alive_seconds))
-    add_session_routes(router, Sessions(page_key, token))
+    add_session_routes(router, Sessions(page_key, token, origin=origin))
     app = web_app(router)
     refused = services.meter.note_refusal
     return Guard(
         WithPage(app),
         token=token,
-        port=port,
+        port=int(origin.rpartition(":")[2]),
         body_seconds=body_seconds,
         open_reads=open_reads,
         takes_posts=lambda scope: "POST" in _methods_at(app.state.routes, scope),

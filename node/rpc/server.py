@@ -69,16 +69,16 @@ async def serve_rpc(
     """
     listeners = await _listen(host, port, or_free_port)
     real_port: int = listeners[0].socket.getsockname()[1]
+    url = f"http://{LOOPBACK[host]}:{real_port}"
     app = create_app(
         services,
         token=token,
         page_key=os.urandom(KEY_BYTES) if page_key is None else page_key,
-        port=real_port,
+        origin=url,
         body_seconds=body_seconds,
         open_reads=open_reads,
         keep_alive_seconds=keep_alive_seconds,
     )
-    url = f"http://{LOOPBACK[host]}:{real_port}"
     async with trio.open_nursery() as nursery:
         await nursery.start(
             partial(

@@ -3,7 +3,8 @@
 The token is new at every start. A page that has one is given a secret of its own as well; the next
 run works the same secret out again, and gives the page the new token under it. The page never sends
 the secret: a program that takes the port while the node is away learns nothing, and cannot make
-itself out to be the node. Whoever asks without a secret gets bytes that are of no use.
+itself out to be the node, nor pass on what the node answers elsewhere: the address the node serves
+at is a part of the answer. Whoever asks without a secret gets bytes that are of no use.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 32
 ID_BYTES = 16
 LIFE_MS = 24 * 3_600_000  # a page that is older asks for the address again
-_ROOT, _PROOF, _PAD = b"aimarket/session/1", b"aimarket/proof/1", b"aimarket/pad/1"
+_ROOT, _PROOF, _PAD = b"aimarket/session/1", b"aimarket/proof/2", b"aimarket/pad/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class RenewedView:
 
     Attributes:
         nonce: 64 hex digits, chosen at random for this answer.
-        token: The bytes of the token, each XORed with one of `HMAC(secret, pad | nonces)`, in hex.
-        proof: `HMAC(secret, proof | nonces | token)` in hex: only the node can have made it.
+        token: The bytes of the token, each XORed with one of `HMAC(secret, pad | nonces | origin)`,
+            in hex; `origin` is where the node serves.
+        proof: `HMAC(secret, proof | nonces | token | origin)` in hex: only the node can have made
+            it, and only for a page that was opened at its address.
     """
 
     nonce: str
@@ -56,10 +59,17 @@ class RenewedView:
 class Sessions:
     """Makes secrets for pages, and works them out again."""
 
-    def __init__(self, key: bytes, token: str) -> None:
-        """Take the key of the node's directory and the token of this run, 64 hex digits."""
+    def __init__(self, key: bytes, token: str, *, origin: str) -> None:
+        """Begin a run.
+
+        Args:
+            key: That of the node's directory.
+            token: That of this run, 64 hex digits.
+            origin: Where this run really serves, as a page there reads it in `location.origin`.
+        """
         self._key = key
         self._token = bytes.fromhex(token)
+        self._origin = origin.encode()
 
     def begin(self, now_ms: int) -> SessionView:
         """Make a secret for a page that showed the token."""
@@ -79,9 +89,9 @@ class Sessions:
             raise RequestRefused(401, "session_over", "this page is too old: run aimarket open")
         secret = self._secret(ident, expires_ms)
         nonces = theirs + os.urandom(NONCE_BYTES)
-        pad = _mac(secret, _PAD + nonces)
+        pad = _mac(secret, _PAD + nonces + self._origin)
         sealed = bytes(one ^ other for one, other in zip(self._token, pad, strict=True))
-        proof = _mac(secret, _PROOF + nonces + sealed)
+        proof = _mac(secret, _PROOF + nonces + sealed + self._origin)
         return RenewedView(nonces[NONCE_BYTES:].hex(), sealed.hex(), proof.hex())
 
     def _secret(self, session_id: bytes, expires_ms: int) -> bytes:

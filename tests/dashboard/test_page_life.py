@@ -1,10 +1,15 @@
 """The page itself: how it gets its secret, what it survives, what it looks like where."""
 
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.builders import a_task, key
 from tests.dashboard.browser import Visitor, endpoint, findings, go
@@ -24,6 +29,8 @@ VIEWS = {
     "health": "/health",
 }
 HOSTS = ("light", "dark")
+LATE_MS = 30_000  # a node starts anew, and the page asks in growing pauses
+Seen = list[tuple[str, str | None, int]]  # path, Authorization, and what the node answered
 
 
 @pytest.fixture(scope="module")
@@ -94,29 +101,161 @@ def test_page__asks_for_its_secret_and_takes_what_open_prints(
     expect(another.locator(".view-network")).to_be_visible()
 
 
-def test_page__finds_its_node_again_after_a_restart(town: Street, visitor: Visitor) -> None:
+def staying(town: Street, name: str) -> tuple[RealNode, int]:
+    """Start a node on a port that it has again after a restart."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-    node = town.node("restarted", "--rpc-port", str(port))
+        port: int = held.getsockname()[1]
+    node = town.node(name, "--rpc-port", str(port))
     node.launch()
     node.wait_serving()
-    page = visitor.open(node, "/tasks")
+    return node, port
+
+
+def opened_for_long(visitor: Visitor, node: RealNode, view: str = "/tasks") -> Page:
+    """Open a page, and wait until a later run of the node would know it again."""
+    with visitor.context.expect_event(
+        "requestfinished", lambda request: request.url.endswith("/session")
+    ):
+        page = visitor.open(node, view)
     expect(page.locator("html")).to_have_attribute("data-link", "live")
-    before = endpoint(node)[1]
+    return page
+
+
+def lose(node: RealNode, page: Page, visitor: Visitor) -> None:
+    """Kill a node, and wait until a page of it has noticed."""
     visitor.allow("net::ERR")  # while it is away
     visitor.allow("status of 401")  # the old token
-
     node.kill()
     expect(page.locator("#banner")).to_contain_text("Not connected")
+
+
+def test_page__finds_its_node_again_after_a_restart(town: Street, visitor: Visitor) -> None:
+    node, _ = staying(town, "restarted")
+    page = opened_for_long(visitor, node)
+    before = endpoint(node)[1]
+
+    lose(node, page, visitor)
     node.launch()
     node.wait_serving()
 
     assert endpoint(node)[1] != before
-    expect(page.locator("html")).to_have_attribute("data-link", "live", timeout=30_000)
+    expect(page.locator("html")).to_have_attribute("data-link", "live", timeout=LATE_MS)
     expect(page.locator("#banner")).to_be_hidden()
     Players(town, node).ask("sue", a_task("asked after the restart", task_type="echo"))
     expect(page.get_by_role("row", name="asked after the restart")).to_be_visible()
+
+
+def test_page__asks_again_until_its_node_gives_the_token(town: Street, visitor: Visitor) -> None:
+    node, _ = staying(town, "slow")
+    page = opened_for_long(visitor, node)
+    visitor.allow("status of 503")
+    faults = [503, 0]
+
+    def hinder(route: Route) -> None:
+        match faults.pop(0) if faults else None:
+            case None:
+                route.continue_()
+            case 0:
+                route.abort()
+            case status:
+                route.fulfill(status=status, json={"code": "unavailable", "message": "later"})
+
+    page.route("**/session/renew", hinder)
+    lose(node, page, visitor)
+    node.launch()
+    node.wait_serving()
+
+    expect(page.locator("html")).to_have_attribute("data-link", "live", timeout=LATE_MS)
+    assert faults == []
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+@contextmanager
+def relay(port: int, node: RealNode) -> Iterator[Seen]:
+    """Hold a port as another user may, and pass on to a node whatever comes; tell what came."""
+    seen: Seen = []
+    target = urlsplit(endpoint(node)[0]).netloc
+
+    class Passing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = {name: value for name, value in self.headers.items() if name != "Connection"}
+            told = {"Host": target, "Origin": f"http://{target}", "Connection": "close"}
+            there = HTTPConnection(target)
+            there.request(self.command, self.path, body, kept | told)
+            answer = there.getresponse()
+            seen.append((self.path, self.headers["Authorization"], answer.status))
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            while piece := answer.read1():
+                self.wfile.write(piece)
+
+        do_POST = do_GET  # noqa: N815 - as its base wants it
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Passing) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield seen
+        server.shutdown()
+
+
+def test_page__gives_the_new_token_to_nobody_on_the_old_port(
+    town: Street, visitor: Visitor
+) -> None:
+    node, port = staying(town, "moved")
+    page = opened_for_long(visitor, node)
+    old = endpoint(node)[1]
+    lose(node, page, visitor)
+    node.launch("--rpc-port", "0")
+    node.wait_serving()
+
+    with relay(port, node) as seen:
+        expect(page.locator("#banner")).to_contain_text("Run aimarket open again", timeout=LATE_MS)
+        with page.expect_response("**/session/renew"):  # it goes on asking, and is none the wiser
+            pass
+        expect(page.locator("html")).to_have_attribute("data-link", "refused")
+
+    assert ("/session/renew", None, 200) in seen
+    assert {given for _, given, _ in seen} == {None, f"Bearer {old}"}
+
+
+def test_page__keeps_the_secret_from_code_that_comes_later(
+    node: RealNode, visitor: Visitor
+) -> None:
+    """Whoever holds the port later could send a view, or a whole page: it would find nothing."""
+    page = opened_for_long(visitor, node)
+    later: list[str] = []
+    page.on("request", lambda one: later.append(one.resource_type))
+
+    for path in views_of(node).values():
+        go(page, path)
+        settled(page)
+
+    assert "script" not in later
+    assert page.evaluate("Object.keys(sessionStorage)") == ["aimarket.token"]
+    assert page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_page__bears_that_the_node_does_not_answer_when_it_asks_for_a_secret(
+    node: RealNode, visitor: Visitor
+) -> None:
+    visitor.allow("net::ERR")
+    visitor.context.route("**/session", lambda route: route.abort())
+
+    with visitor.context.expect_event(
+        "requestfailed", lambda request: request.url.endswith("/session")
+    ):
+        page = visitor.open(node, "/tasks")
+
+    go(page, "/leaderboard")
+    settled(page)
+    expect(page.locator("html")).to_have_attribute("data-link", "live")
 
 
 @pytest.mark.parametrize("name", [*VIEWS, "worker", "record", "tasks of every kind"])

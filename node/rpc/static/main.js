@@ -3,6 +3,7 @@
 import * as bus from "./bus.js";
 import * as session from "./session.js";
 import { get } from "./api.js";
+import { pause } from "./stream.js";
 import { h, show } from "./dom.js";
 import { line } from "./format.js";
 import { id, keepTime, name, say, to } from "./parts.js";
@@ -20,10 +21,13 @@ const VIEWS = [
 ];
 const NAMED = { task: "tasks", record: "tasks", worker: "leaderboard" }; // whose place in the menu
 const CLOCK_MS = 1_000;
+const ASK_AGAIN_MIN_MS = 1_000; // a guess, as the other; the question costs the node a millisecond
+const ASK_AGAIN_MAX_MS = 30_000;
 
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 let current = new AbortController();
+let asking = new AbortController();
 let isMoved = false;
 
 await session.begin();
@@ -77,7 +81,7 @@ async function route() {
   const parameter = pattern.exec(where)?.[1];
   current.abort();
   const here = (current = new AbortController());
-  const view = await import(`./views/${file}.js`);
+  const view = await codeOf(file);
   if (here.signal.aborted) return;
   mark(NAMED[file] ?? (file === "network" ? "" : file));
   const root = h("div", { class: `view view-${file}` });
@@ -105,6 +109,10 @@ async function route() {
   }
 }
 
+function codeOf(file) {
+  return import(`./views/${file}.js`);
+}
+
 function mark(where) {
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.getAttribute("href") === `#/${where}`) link.setAttribute("aria-current", "page");
@@ -114,28 +122,46 @@ function mark(where) {
 
 async function onState({ name: how, line: words }) {
   document.documentElement.dataset.link = how;
+  asking.abort();
   if (how === "live") {
     warn("");
-    await session.remember();
-    introduce(await get("/status"), await get("/network"));
+    await greet();
   } else if (how === "lost") warn(`Not connected: ${line(words, 160)}. Trying again; what is shown is as it was.`);
-  else askAgain();
+  else {
+    asking = new AbortController();
+    await askAgain(asking.signal);
+  }
+}
+
+/** Say whose page this is, and have the node know it again. */
+async function greet() {
+  try {
+    introduce(await get("/status"), await get("/network"));
+  } catch (error) {
+    if (!(error.status >= 0)) throw error; // it is all asked again when the stream is back
+  }
+  if (!session.hasToken()) return;
+  // All code is here before there is a secret: a program that holds the port later can send none.
+  const all = await Promise.allSettled(VIEWS.map(([, file]) => codeOf(file)));
+  if (all.every((one) => one.status === "fulfilled")) await session.remember();
 }
 
 /** The node has another secret now: it knows this page again, or the user must say who it is. */
-async function askAgain() {
-  try {
-    if (await session.renew()) return;
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // no answer: the banner says what to do
+async function askAgain(signal) {
+  session.onToken(() => asking.abort(), signal);
+  for (let pauseMs = ASK_AGAIN_MIN_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, ASK_AGAIN_MAX_MS)) {
+    const found = await session.renew(signal);
+    if (signal.aborted) return;
+    warn(
+      "This node was started anew and has another secret. ",
+      h("strong", {}, "Run "),
+      h("code", {}, "aimarket open"),
+      h("strong", {}, " again"),
+      ": this page goes on by itself once any tab has it.",
+    );
+    if (found === "over") return;
+    await pause(pauseMs * (0.75 + Math.random() / 2), signal);
   }
-  warn(
-    "This node was started anew and has another secret. ",
-    h("strong", {}, "Run "),
-    h("code", {}, "aimarket open"),
-    h("strong", {}, " again"),
-    ": this page goes on by itself once any tab has it.",
-  );
 }
 
 function warn(...words) {

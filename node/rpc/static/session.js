@@ -5,11 +5,13 @@
 
 const KEPT = "aimarket.token";
 const ASK_MS = 300;
-
-const KEPT_SESSION = "aimarket.session";
+const ANSWER_MS = 5_000; // the node needs some; who holds its port may never answer
 
 const channel = new BroadcastChannel("aimarket.session");
 let token = null;
+// By this a later run knows the page. In memory alone: after a reload the script here may be that of
+// a program which holds the port meanwhile.
+let known = null;
 const waiting = new Set();
 
 export const hasToken = () => token !== null;
@@ -46,43 +48,64 @@ export async function begin() {
  * Without WebCrypto (a page that is neither local nor HTTPS) there is none, and no token either.
  */
 export async function remember() {
-  if (token === null || !crypto.subtle || sessionStorage.getItem(KEPT_SESSION)) return;
-  const answer = await fetch("/session", {
-    method: "POST",
-    headers: { ...headers(), "Content-Type": "application/json" },
-    body: "{}",
-  });
-  if (answer.ok) sessionStorage.setItem(KEPT_SESSION, await answer.text());
+  if (token === null || !crypto.subtle || known) return;
+  try {
+    const answer = await ask("/session", {}, headers());
+    if (answer.ok) known = await answer.json();
+  } catch {
+    // no answer: it is asked again when the node is back
+  }
 }
 
 /**
- * Get the token of the node's next run; answers whether there is one. Our secret is not sent: what
- * comes is encrypted with it, and a program that took the node's place cannot have made the proof.
+ * Get the token of the node's next run. Our secret is not sent: what comes is encrypted with it, and
+ * for a page of the address the node serves at. A program that took the node's place there can
+ * neither have made the proof nor got it from the node, which serves elsewhere then.
+ *
+ * @returns "renewed"; "over" where only the user can help; "later" where it may be asked again:
+ *   there was no answer, the node could give none now, or somebody else answered.
  */
-export async function renew() {
-  const kept = JSON.parse(sessionStorage.getItem(KEPT_SESSION) ?? "null");
-  if (!kept || !crypto.subtle) return false;
-  const nonce = crypto.getRandomValues(new Uint8Array(32));
-  const answer = await fetch("/session/renew", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ session_id: kept.session_id, expires_ms: kept.expires_ms, nonce: hexOf(nonce) }),
-  });
-  if (!answer.ok) {
-    sessionStorage.removeItem(KEPT_SESSION);
-    return false;
+export async function renew(signal) {
+  if (!known || !crypto.subtle) return "over";
+  try {
+    const nonce = crypto.getRandomValues(new Uint8Array(32));
+    const { session_id, expires_ms } = known;
+    const answer = await ask("/session/renew", { session_id, expires_ms, nonce: hexOf(nonce) }, {});
+    const found = await answer.json();
+    if (answer.status === 401 && found.code === "session_over") known = null;
+    if (!answer.ok) return known ? "later" : "over";
+    const given = await opened(found, nonce);
+    if (given === null || signal.aborted) return "later";
+    use(given);
+    return "renewed";
+  } catch {
+    return "later"; // whoever answers may say anything, or nothing
   }
-  const found = await answer.json();
-  const key = await crypto.subtle.importKey("raw", bytesOf(kept.secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
+}
+
+/** Take an answer apart; null if the node did not make it for a page of this address. */
+async function opened(found, nonce) {
+  const key = await crypto.subtle.importKey("raw", bytesOf(known.secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
   const nonces = [...nonce, ...bytesOf(found.nonce)];
   const sealed = bytesOf(found.token);
-  const told = (word, more) => new Uint8Array([...new TextEncoder().encode(word), ...nonces, ...more]);
-  const isOurs = await crypto.subtle.verify("HMAC", key, bytesOf(found.proof), told("aimarket/proof/1", sealed));
-  if (!isOurs) return false;
-  const pad = new Uint8Array(await crypto.subtle.sign("HMAC", key, told("aimarket/pad/1", [])));
-  use(hexOf(sealed.map((one, at) => one ^ pad[at])));
-  return true;
+  const utf8 = (text) => new TextEncoder().encode(text);
+  const told = (word, more) => new Uint8Array([...utf8(word), ...nonces, ...more, ...utf8(location.origin)]);
+  const isOurs = await crypto.subtle.verify("HMAC", key, bytesOf(found.proof), told("aimarket/proof/2", sealed));
+  if (!isOurs) return null;
+  const pad = new Uint8Array(await crypto.subtle.sign("HMAC", key, told("aimarket/pad/2", [])));
+  return hexOf(sealed.map((one, at) => one ^ pad[at]));
 }
+
+const ask = (path, body, more) =>
+  fetch(path, {
+    method: "POST",
+    headers: { ...more, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    cache: "no-store",
+    credentials: "omit",
+    redirect: "error",
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
 
 const hexOf = (all) => Array.from(all, (one) => one.toString(16).padStart(2, "0")).join("");
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (one) => parseInt(one, 16));

@@ -99,10 +99,12 @@ async function within(signal, ms, work) {
   }
 }
 
-function pause(ms, signal) {
+/** Wait, but no longer than until the signal aborts. */
+export function pause(ms, signal) {
   return new Promise((resolve) => {
     const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), resolve());
     const timer = setTimeout(end, ms);
     signal.addEventListener("abort", end);
+    if (signal.aborted) end();
   });
 }
