@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.builders import a_task, key
 from tests.dashboard.browser import Visitor, endpoint, findings, go
 from tests.dashboard.players import Players
-from tests.loopback.nodes import RealNode, Street, aimarket, street
+from tests.loopback.nodes import RealNode, Street, aimarket, street, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -256,6 +256,31 @@ def test_page__bears_that_the_node_does_not_answer_when_it_asks_for_a_secret(
     go(page, "/leaderboard")
     settled(page)
     expect(page.locator("html")).to_have_attribute("data-link", "live")
+
+
+@pytest.mark.parametrize("how", ["closes", "is given its token again"])
+def test_tabs__miss_nothing_while_the_one_that_reads(
+    how: str, town: Street, node: RealNode, visitor: Visitor
+) -> None:
+    """Between one stream and the next something happens, and nothing after it."""
+    reading = visitor.open(node)
+    watching = visitor.open(node, "/tasks")
+    expect(watching.locator("html")).to_have_attribute("data-link", "live")
+    watching.wait_for_load_state("networkidle")
+    text = f"asked while it {how}"
+
+    def first_ask(route: Route) -> None:
+        Players(town, node).ask("sue", a_task(text, task_type="nobody's"))
+        until(lambda: text in str(node.ask("/tasks")), within_s=15, what="the task")
+        route.continue_()
+
+    visitor.context.route("**/events", first_ask, times=1)
+    if how == "closes":
+        reading.close()
+    else:
+        reading.evaluate("token => { location.hash = `#token=${token}` }", endpoint(node)[1])
+
+    expect(watching.get_by_role("row", name=text)).to_be_visible()
 
 
 @pytest.mark.parametrize("name", [*VIEWS, "worker", "record", "tasks of every kind"])

@@ -36,22 +36,21 @@ export class EventReader {
 /**
  * Follow the node until the signal aborts.
  *
- * @param on.event Called with each event's document; `gap` comes whenever some may be missing.
+ * @param on.event Called with each event's document; `gap` comes whenever some may be missing, and at
+ *   the beginning: what is shown may be older than the stream.
  * @param on.state Called with "live", "lost" (no answer; it is tried again) or "refused" (the secret
  *   is wrong), and a line for people.
  */
 export async function follow(on, signal) {
   let last = null;
   let pauseMs = PAUSE_MIN_MS;
-  let wasLive = false;
   while (!signal.aborted) {
     try {
       const more = last === null ? {} : { "Last-Event-ID": last };
       const answer = await within(signal, SILENT_MS, (limit) => open("/events", limit, more));
       if (!answer.ok) throw await refusal(answer);
       on.state("live", "");
-      if (wasLive && last === null) on.event({ type: "gap", missed: null });
-      wasLive = true;
+      if (last === null) on.event({ type: "gap", missed: null });
       pauseMs = PAUSE_MIN_MS;
       await read(answer.body, signal, ({ id, data }) => {
         if (id !== undefined) last = id;
