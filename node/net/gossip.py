@@ -88,6 +88,7 @@ class GuardedPubsub(Pubsub):
         self._changed = changed
         self._is_banned = is_banned
         self._inbound: dict[ID, INetStream] = {}
+        self._reading: dict[INetStream, trio.CancelScope] = {}
         self._opening: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
         self._openers: trio.Nursery | None = None
         self._begun: Counter[ID] = Counter()  # tasks that open our stream to a peer, or wait to
@@ -105,14 +106,19 @@ class GuardedPubsub(Pubsub):
         peer_id = stream.muxed_conn.peer_id
         replaced = self._inbound.get(peer_id)
         self._inbound[peer_id] = stream
-        if replaced is not None:
-            super()._forget_all_subscriptions(peer_id)
-            self._changed(peer_id)
-            await end_stream(replaced, politely=False)
+        scope = self._reading[stream] = trio.CancelScope()
         try:
-            while True:
-                frame = await read_varint_prefixed_bytes_limited(stream, self._limits.rpc_bytes_max)
-                await self._take(peer_id, frame)
+            if replaced is not None:
+                self._reading[replaced].cancel()  # the library wakes nobody whose stream we reset
+                super()._forget_all_subscriptions(peer_id)
+                self._changed(peer_id)
+                await end_stream(replaced, politely=False)
+            with scope:
+                while True:
+                    frame = await read_varint_prefixed_bytes_limited(
+                        stream, self._limits.rpc_bytes_max
+                    )
+                    await self._take(peer_id, frame)
         except (BadFrame, DecodeError, MessageTooLarge, ParseError) as error:
             self._counters.add("gossip_frames_bad")
             self._fault(peer_id, f"bad pubsub frame: {error}")
@@ -123,6 +129,7 @@ class GuardedPubsub(Pubsub):
             self._counters.add("gossip_frames_failed")
             logger.info("a pubsub stream was reset: %r", error, extra={"peer": str(peer_id)})
         finally:
+            del self._reading[stream]
             if self._inbound.get(peer_id) is stream:
                 del self._inbound[peer_id]
                 self._forget_all_subscriptions(peer_id)
