@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.pubsub.pb import rpc_pb2
@@ -150,9 +151,10 @@ async def test_rejects__make_us_hang_up_and_refuse_the_peer() -> None:
 
 async def test_gossip__a_slow_gate_drops_by_count_and_does_not_remember_what_it_dropped() -> None:
     ann, bob = Station("ann"), Station("bob")
-    opened = trio.Event()
+    asked, opened = trio.Event(), trio.Event()
 
     async def slow(topic: str, data: bytes, forwarder: str) -> Relay:
+        asked.set()
         await opened.wait()
         bob.heard.append((topic, data, bob.net.peer_id))
         return Relay.ACCEPT
@@ -163,7 +165,9 @@ async def test_gossip__a_slow_gate_drops_by_count_and_does_not_remember_what_it_
     async with running(ann, bob):
         await connect(ann, bob)
 
-        for number in range(10):
+        await ann.net.publish(LOG, b"at the gate, so that it does not wait before it")
+        await asked.wait()
+        for number in range(9):
             await ann.net.publish(LOG, f"message {number}".encode())
         await until(lambda: bob.net.stats().get("gossip_overflow", 0) == 5)
         opened.set()
@@ -224,3 +228,26 @@ async def test_one_who_resets_our_stream_again_and_again__leaves_no_chain_of_tas
                     await stream.write(framed(answered.SerializeToString()) * 2)
                     resets += 1
             assert depth() <= before + 1
+
+
+async def test_gossip__nothing_stays_of_a_stream_that_another_replaced() -> None:
+    """A task, a slot and the connection did: nobody is woken by a reset of our own."""
+    ann = Station("ann")
+    ann.build()
+    async with running(ann):
+        port = int(ann.net.addresses()[0].split("/")[4])
+        target = Target("127.0.0.1", port, ann.net.peer_id)
+
+        async def tasks_after(streams: int) -> int:
+            async with intruder(target) as stranger:
+                for _ in range(streams):
+                    await stranger.gossip(rpc_pb2.RPC())
+                await until(lambda: len(ann.net.peers()) == 1)
+            await until(lambda: not ann.net.peers())
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            return trio.lowlevel.current_statistics().tasks_living
+
+        before = await tasks_after(1)
+        await tasks_after(5)
+
+        await until(lambda: trio.lowlevel.current_statistics().tasks_living <= before)
