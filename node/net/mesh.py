@@ -34,7 +34,7 @@ GOSSIP_HISTORY = 5  # heartbeats a message can be asked for
 GOSSIP_PEERS_MIN = 6  # peers outside the mesh told at each heartbeat, or a quarter if that is more
 ADVERTISED_MAX = 1_000  # ids in one IHAVE: 34 KB, well inside a frame
 WANTED_PER_BEAT_MAX = 256  # ids we ask of one peer, or it of us, between two heartbeats
-WANTED_PER_FRAME_MAX = 64
+WANTED_PER_FRAME_MAX = 64  # ids of one frame that we answer
 SERVED_TIMES_MAX = 3  # how often one peer gets the same message on demand
 SERVED_BYTES_PER_BEAT_MAX = 1024 * 1024
 DICE = SystemRandom()
@@ -153,8 +153,9 @@ class MeshRouter(GossipSub):
             if len(message_id) == ID_BYTES and not self.pubsub.seen_messages.has(message_id):
                 wanted.append(message_id)
         self._asked[sender_peer_id] += len(wanted)
-        for start in range(0, len(wanted), WANTED_PER_FRAME_MAX):
-            await self.emit_iwant(wanted[start : start + WANTED_PER_FRAME_MAX], sender_peer_id)
+        together = self._limits.rpc_messages_max  # others answer in one frame all that one asks
+        for start in range(0, len(wanted), together):
+            await self.emit_iwant(wanted[start : start + together], sender_peer_id)
 
     async def handle_iwant(self, iwant_msg: rpc_pb2.ControlIWant, sender_peer_id: ID) -> None:
         """Send cached messages on demand: each a few times, and not more than a budget."""
