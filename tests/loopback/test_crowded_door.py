@@ -13,6 +13,7 @@ from node.net.limits import NetLimits
 from tests.loopback.bare_host import ECHO
 from tests.loopback.bare_process import BareProcess, bare_process
 from tests.loopback.intruder import Target, framed, intruder, tcp
+from tests.loopback.test_live_killers import PING
 from tests.node.net_hosts import seed_of, until
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
@@ -104,14 +105,16 @@ async def dribble(target: Target, count: int) -> None:
 
 
 async def come_whole(target: Target, count: int, come: list[int]) -> None:
-    """Shake hands, one after the other, and keep what is let in."""
+    """Shake hands, one after the other, keep what is let in, and hold up an answer where it can."""
 
     async def one(*, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         try:
             async with intruder(target) as stranger:
-                await stranger.open(ECHO)
+                await stranger.open(PING)
                 come[0] += 1
                 task_status.started()
+                with contextlib.suppress(Exception):  # a place to be answered is another matter
+                    await stranger.open(ECHO)
                 await trio.sleep_forever()
         except Exception:  # refused, in one of a dozen ways
             come[1] += 1
