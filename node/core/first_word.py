@@ -18,7 +18,7 @@ HELD_BACK_MS_MAX = 300_000  # in all, however often new names come that tell not
 # From the beginning, however long a log somebody whom we dialled goes on to send; a guess. By then
 # another must have told.
 TELLING_MS_MAX = 3_600_000
-FAILURES_KEPT_MAX = 256  # peers; a guess: more than can be connected
+PEERS_KEPT_MAX = 256  # of whom it is known how they did; a guess: more than can be connected
 
 _TOLD = (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED)  # we have all of theirs
 
@@ -41,9 +41,9 @@ class FirstWord:
     """Told of sessions and of who is here; looked at several times a second.
 
     A peer can tell if we dialled it or it follows our topics, until FAILURES_MAX sessions in a row
-    failed. A peer that we dialled is believed when it says that we have all. One that dialled us
-    only where none that we dialled can tell: a stranger says so at once, before an honest peer that
-    is slow.
+    failed. A peer that we dialled is believed when it says that we have all. Those that dialled us
+    only once none that we dialled could tell for ALONE_MS, and all of them together: a stranger
+    says so at once, before an honest peer is back, or has told what it has.
     """
 
     def __init__(self, now_ms: int, *, may_be_alone: bool) -> None:
@@ -56,14 +56,15 @@ class FirstWord:
         """
         self._may_be_alone = may_be_alone
         self._failures: OrderedDict[PeerId, int] = OrderedDict()
-        self._is_told = False  # by somebody who dialled us
+        self._heard: OrderedDict[PeerId, int] = OrderedDict()  # who said that we have all, and when
         self._is_sure = False  # told by somebody we dialled
-        self._could_tell_ms = now_ms  # when somebody last could
-        self._since_ms = self._begun_ms = now_ms
+        self.begin(now_ms)
 
     def begin(self, now_ms: int) -> None:
         """Wait from now on."""
-        self._since_ms = self._begun_ms = self._could_tell_ms = now_ms
+        self._since_ms = self._begun_ms = now_ms
+        self._could_tell_ms = now_ms  # when somebody last could
+        self._dialled_ms = now_ms  # when somebody last could whom we dialled
 
     def ended(
         self, peer: PeerId, outcome: Outcome, now_ms: int, *, told: bool, outbound: bool
@@ -80,11 +81,11 @@ class FirstWord:
         failures = self._failures.pop(peer, 0) + 1
         if outcome in _TOLD:
             self._is_sure = self._is_sure or outbound
-            self._is_told = True
+            _note(self._heard, peer, now_ms)
         elif outcome is Outcome.WRONG:
-            self._note(peer, FAILURES_MAX)
+            _note(self._failures, peer, FAILURES_MAX)
         elif not told and outcome is Outcome.FAILED:
-            self._note(peer, failures)
+            _note(self._failures, peer, failures)
         elif told and outbound:  # a long log on a slow line
             self._since_ms = now_ms
 
@@ -104,18 +105,23 @@ class FirstWord:
         able = [one for one in here if self._can_tell(one)]
         if able:
             self._could_tell_ms = now_ms
-        if self._is_told and not any(one.outbound for one in able):
+        if any(one.outbound for one in able):
+            self._dialled_ms = now_ms
+        is_told = bool(self._heard)
+        if is_told and now_ms - self._dialled_ms >= ALONE_MS and all(one.peer in self._heard for one in able):
             return True
         is_alone = now_ms - self._could_tell_ms >= ALONE_MS
         is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
-        if self._is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
+        if is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
             return True
-        return is_over and (self._is_told or self._may_be_alone)
+        return is_over and (is_told or self._may_be_alone)
 
     def _can_tell(self, one: Candidate) -> bool:
         return (one.outbound or one.is_ours) and self._failures.get(one.peer, 0) < FAILURES_MAX
 
-    def _note(self, peer: PeerId, failures: int) -> None:
-        self._failures[peer] = failures
-        while len(self._failures) > FAILURES_KEPT_MAX:
-            self._failures.popitem(last=False)
+
+def _note(noted: OrderedDict[PeerId, int], peer: PeerId, value: int) -> None:
+    noted.pop(peer, None)
+    noted[peer] = value
+    while len(noted) > PEERS_KEPT_MAX:
+        noted.popitem(last=False)

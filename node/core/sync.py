@@ -158,16 +158,20 @@ class SyncPlanner:
         if known is not None:
             known.differs = True
 
-    def next(self, now_ms: int, *, waits_for_ms: int | None = None) -> Session | None:
+    def next(
+        self, now_ms: int, *, waits_for_ms: int | None = None, meets_all: bool = False
+    ) -> Session | None:
         """Return the session to begin now, and count it as begun; None if it is not time.
 
         Args:
             now_ms: This moment.
             waits_for_ms: The date of the oldest task this node waits for; None if it waits for
                 nothing.
+            meets_all: Whether this node does nothing until it has met everybody: then those it has
+                not met come first, one right after the other.
         """
         self._note_waiting(now_ms, waits_for_ms)
-        if self._session is not None or now_ms < self._gap_until_ms:
+        if self._session is not None:
             return None
         here = [
             peer
@@ -175,9 +179,12 @@ class SyncPlanner:
             if known.asks_until_ms <= now_ms
             and self._passed_over.get(peer, _NO_FAULT).until_ms <= now_ms
         ]
+        if now_ms < self._gap_until_ms:
+            hurries = meets_all and self._unfinished is None
+            here = [peer for peer in here if hurries and not self._peers[peer].is_met]
         if not here:
             return None
-        self._session = self._choose(here, now_ms)
+        self._session = self._choose(here, now_ms, meets_all=meets_all)
         return self._session
 
     def look_at_ms(self, now_ms: int) -> int:
@@ -250,8 +257,8 @@ class SyncPlanner:
         self._reasons.remove(self._reason)
         self._reasons.insert(0, self._reason)
 
-    def _choose(self, here: Sequence[PeerId], now_ms: int) -> Session | None:
-        if not self._is_level:
+    def _choose(self, here: Sequence[PeerId], now_ms: int, *, meets_all: bool) -> Session | None:
+        if meets_all or not self._is_level:
             unmet = [peer for peer in here if not self._peers[peer].is_met]
             others = [peer for peer in unmet if peer != self._unfinished]
             ours = [peer for peer in others if self._peers[peer].outbound]

@@ -7,6 +7,7 @@ from node.core.first_word import (
     ALONE_MS,
     FAILURES_MAX,
     HELD_BACK_MS_MAX,
+    PEERS_KEPT_MAX,
     TELLING_MS_MAX,
     Candidate,
     FirstWord,
@@ -93,12 +94,48 @@ def test_look__counts_nobody_with_whom_no_session_came_about_again_and_again() -
     assert first_word.look([HONEST], 2 * ALONE_MS)
 
 
-def test_look__believes_who_dialled_us_once_nobody_whom_we_dialled_can_tell() -> None:
+@given(doings, st.integers(0, ALONE_MS - 1))
+def test_look__gives_those_whom_it_dials_time_to_be_there_before_a_stranger_is_believed(
+    doings: list[tuple[Candidate, Outcome | None, bool]], back_ms: int
+) -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    strangers = [stranger._replace(outbound=False) for stranger, *_ in doings]
+    for stranger, outcome, told in doings:
+        if outcome is not None:
+            first_word.ended(stranger.peer, outcome, 0, told=told, outbound=False)
+
+    assert wait(first_word, *strangers, for_ms=back_ms) is None
+    assert not first_word.look([HONEST, *strangers], back_ms)
+    assert not first_word.look(strangers, back_ms + ALONE_MS - 1)
+
+
+def test_look__believes_those_who_dialled_it_once_nobody_whom_it_dialled_can_tell() -> None:
     for outcome in TOLD:
         first_word = FirstWord(0, may_be_alone=False)
         first_word.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
-        assert not first_word.look([FRIEND, HONEST], 0)
-        assert first_word.look([FRIEND], 0)
+        assert wait(first_word, FRIEND) == ALONE_MS
+
+
+def test_look__believes_no_one_of_those_who_dialled_it_while_others_of_them_were_not_heard() -> None:
+    other = FRIEND._replace(peer=PeerId("other"))
+    first_word = FirstWord(0, may_be_alone=True)
+    first_word.ended(FRIEND.peer, Outcome.EQUAL, 0, told=False, outbound=False)
+    assert wait(first_word, FRIEND, other, for_ms=HELD_BACK_MS_MAX) is None
+
+    first_word.ended(other.peer, Outcome.UNFINISHED, ALONE_MS, told=True, outbound=False)
+    assert not first_word.look([FRIEND, other], ALONE_MS)
+    first_word.ended(other.peer, Outcome.MOVED, ALONE_MS, told=True, outbound=False)
+    assert first_word.look([FRIEND, other, PASSER_BY], ALONE_MS)
+
+
+def test_look__keeps_a_bounded_number_of_names() -> None:
+    first_word = FirstWord(0, may_be_alone=True)
+    for number in range(2 * PEERS_KEPT_MAX):
+        for outcome in (Outcome.EQUAL, Outcome.FAILED):
+            name = PeerId(f"{outcome} {number}")
+            first_word.ended(name, outcome, 0, told=False, outbound=False)
+
+    assert len(first_word._heard) == len(first_word._failures) == PEERS_KEPT_MAX
 
 
 def test_look__goes_on_waiting_while_a_peer_that_we_dialled_still_sends_a_long_log() -> None:
