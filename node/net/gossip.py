@@ -71,7 +71,7 @@ class GuardedPubsub(Pubsub):
             router,
             strict_signing=False,
             msg_id_constructor=content_id,
-            max_inbound_rpc_size=limits.rpc_bytes_max,
+            max_inbound_rpc_size=limits.rpc_taken_bytes_max,
             max_subscriptions_per_peer=len(topics),
             allowed_topics=frozenset(topics),
         )
@@ -116,7 +116,7 @@ class GuardedPubsub(Pubsub):
             with scope:
                 while True:
                     frame = await read_varint_prefixed_bytes_limited(
-                        stream, self._limits.rpc_bytes_max
+                        stream, self._limits.rpc_taken_bytes_max
                     )
                     await self._take(peer_id, frame)
         except (BadFrame, DecodeError, MessageTooLarge, ParseError) as error:

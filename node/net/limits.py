@@ -9,7 +9,9 @@ class NetLimits:
 
     Attributes:
         message_bytes_max: One gossip message; larger ones would span several yamux frames.
-        rpc_bytes_max: One pubsub frame: a full message and its envelope.
+        rpc_bytes_max: One pubsub frame that we send: a full message and its envelope.
+        rpc_taken_bytes_max: One pubsub frame that we take: others answer in one frame all that was
+            asked in one, and advertise all they have.
         rpc_messages_max: Messages in one frame; thousands of tiny ones cost seconds of CPU.
         rpc_controls_max: Control entries of one kind in one frame; correct peers send one a topic.
         queue_per_peer_max: Messages of one forwarder that wait for the gate.
@@ -54,6 +56,7 @@ class NetLimits:
 
     message_bytes_max: int = 60_000
     rpc_bytes_max: int = 65_536
+    rpc_taken_bytes_max: int = 262_144
     rpc_messages_max: int = 32
     rpc_controls_max: int = 64
     queue_per_peer_max: int = 256

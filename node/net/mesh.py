@@ -153,7 +153,8 @@ class MeshRouter(GossipSub):
             if len(message_id) == ID_BYTES and not self.pubsub.seen_messages.has(message_id):
                 wanted.append(message_id)
         self._asked[sender_peer_id] += len(wanted)
-        together = self._limits.rpc_messages_max  # others answer in one frame all that one asks
+        # Others answer in one frame all that one asks: it must be one that we take, however large.
+        together = self._limits.rpc_taken_bytes_max // self._limits.message_bytes_max
         for start in range(0, len(wanted), together):
             await self.emit_iwant(wanted[start : start + together], sender_peer_id)
 

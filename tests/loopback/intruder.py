@@ -15,6 +15,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
+from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.pubsub.pb import rpc_pb2
@@ -28,6 +29,7 @@ from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 MESHSUB = "/meshsub/1.1.0"
 IDENTIFY = "/ipfs/id/1.0.0"
+PING = "/ipfs/ping/1.0.0"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,15 @@ class Intruder:
             [TProtocol(protocol)], MultiselectCommunicator(opened), 5
         )
         return stream
+
+    async def accept(self, protocol: str) -> YamuxStream:
+        """Return the next stream that the target opens to speak a protocol; others lead nowhere."""
+        spoken: Any = dict.fromkeys((protocol, PING))
+        while True:
+            opened = await self.muxed.accept_stream()
+            chosen, _ = await Multiselect(spoken).negotiate(MultiselectCommunicator(opened))
+            if chosen == protocol:
+                return opened
 
     async def served(self) -> tuple[str, ...]:
         """Ask what the target serves, as identify tells everybody."""

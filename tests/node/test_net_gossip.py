@@ -2,17 +2,16 @@
 
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from libp2p.protocol_muxer.multiselect import Multiselect
-from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.pubsub.pb import rpc_pb2
+from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 from node.errors import DialFailed
 from node.net.limits import NetLimits
+from node.net.seen import content_id
 from node.ports import Relay
 from tests.loopback.intruder import MESHSUB, Target, framed, intruder
 from tests.node.net_hosts import LOG, PRESENCE, Station, connect, holds, running, until
@@ -219,15 +218,41 @@ async def test_one_who_resets_our_stream_again_and_again__leaves_no_chain_of_tas
             await stream.write(framed(rpc_pb2.RPC(subscriptions=follow).SerializeToString()))
             resets = 0
             while resets < 8:
-                opened = await stranger.muxed.accept_stream()
-                spoken: Any = dict.fromkeys((MESHSUB, "/ipfs/ping/1.0.0"))
-                protocol, _ = await Multiselect(spoken).negotiate(MultiselectCommunicator(opened))
-                if protocol == MESHSUB:
-                    await opened.read(1)
-                    await opened.reset()
-                    await stream.write(framed(answered.SerializeToString()) * 2)
-                    resets += 1
+                opened = await stranger.accept(MESHSUB)
+                await opened.read(1)
+                await opened.reset()
+                await stream.write(framed(answered.SerializeToString()) * 2)
+                resets += 1
             assert depth() <= before + 1
+
+
+async def test_ihave__is_taken_up_though_all_that_is_asked_at_once_comes_in_one_frame() -> None:
+    ann, limits = Station("ann"), NetLimits()
+    ann.build()
+    full = [b"%03d" % number + bytes(limits.message_bytes_max - 3) for number in range(12)]
+    messages = [rpc_pb2.Message(data=data, topicIDs=[LOG]) for data in full]
+    by_id = {content_id(message): message for message in messages}
+    ihave = rpc_pb2.ControlIHave(topicID=LOG, messageIDs=list(by_id))
+    follow = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in (LOG, PRESENCE)]
+    async with running(ann):
+        port = int(ann.net.addresses()[0].split("/")[4])
+        async with intruder(Target("127.0.0.1", port, ann.net.peer_id)) as stranger:
+            says = await stranger.open(MESHSUB)
+            await says.write(framed(rpc_pb2.RPC(subscriptions=follow).SerializeToString()))
+            hears = await stranger.accept(MESHSUB)
+            await read_varint_prefixed_bytes_limited(hears, limits.rpc_bytes_max)  # it is ready
+            have = rpc_pb2.RPC(control=rpc_pb2.ControlMessage(ihave=[ihave]))
+            await says.write(framed(have.SerializeToString()))
+            with trio.fail_after(20):
+                while by_id:
+                    raw = await read_varint_prefixed_bytes_limited(hears, limits.rpc_bytes_max)
+                    for iwant in rpc_pb2.RPC.FromString(raw).control.iwant:
+                        wanted = [by_id.pop(key) for key in iwant.messageIDs]
+                        await says.write(framed(rpc_pb2.RPC(publish=wanted).SerializeToString()))
+            await until(lambda: len(ann.heard) == len(full))
+
+        assert sorted(ann.messages()) == full
+        assert not ann.net.stats().get("gossip_frames_bad")
 
 
 async def test_gossip__nothing_stays_of_a_stream_that_another_replaced() -> None:

@@ -177,8 +177,9 @@ async def test_ihave__is_answered_within_a_budget_and_only_with_unseen_ids(
 
     asked = [[key for w in f.control.iwant for key in w.messageIDs] for f in frames(queue)]
     assert list(chain.from_iterable(asked)) == unseen[:WANTED_PER_BEAT_MAX]
-    # js-libp2p answers a frame by one frame, and of ours none may hold more messages.
+    # js-libp2p answers a frame by one frame, however large the messages are.
     assert max(map(len, asked)) <= LIMITS.rpc_messages_max
+    assert max(map(len, asked)) * LIMITS.message_bytes_max < LIMITS.rpc_taken_bytes_max
 
 
 async def test_outbound_queue__refuses_too_many_bytes_and_takes_more_once_they_left() -> None:
