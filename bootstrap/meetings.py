@@ -143,7 +143,8 @@ class Meetings:
         except MarketError as error:
             logger.debug("%s", error)
             if all(peer.peer_id != peer_id for peer in self._dialer.peers()):
-                return  # it went meanwhile, which says nothing about it
+                met.is_asked, met.since_ms = False, self._clock_ms()
+                return  # it went meanwhile, which says nothing about it; it may be back at once
             networks = []
         is_ours = self._network in networks
         if met.is_proven or (is_ours and self._age_ms(met) < USELESS_MS):

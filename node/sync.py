@@ -191,9 +191,7 @@ class Sync:
         except StoreError as error:
             await self._loop.suspend(str(error))
             return None
-        return self._planner.next(
-            _now_ms(), waits_for_ms=waits_for_ms, meets_all=not self.may_sign
-        )
+        return self._planner.next(_now_ms(), waits_for_ms=waits_for_ms, meets_all=not self.may_sign)
 
     async def _run_session(self, session: Session) -> None:
         self._running = SyncSession(

@@ -107,13 +107,13 @@ class FirstWord:
             self._could_tell_ms = now_ms
         if any(one.outbound for one in able):
             self._dialled_ms = now_ms
-        is_told = bool(self._heard)
-        if is_told and now_ms - self._dialled_ms >= ALONE_MS and all(one.peer in self._heard for one in able):
+        is_told, are_heard = bool(self._heard), all(one.peer in self._heard for one in able)
+        if is_told and are_heard and now_ms - self._dialled_ms >= ALONE_MS:
+            return True
+        if is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
             return True
         is_alone = now_ms - self._could_tell_ms >= ALONE_MS
         is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
-        if is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
-            return True
         return is_over and (is_told or self._may_be_alone)
 
     def _can_tell(self, one: Candidate) -> bool:

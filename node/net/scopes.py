@@ -9,7 +9,11 @@ TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from 
 
 
 def shielded(seconds: float = math.inf) -> trio.CancelScope:
-    """Return a scope that is not cancelled from outside and ends after so many seconds."""
+    """Return a scope that is not cancelled from outside and ends after so many seconds.
+
+    A frame of yamux that is being written is waited for all the same, longer if need be
+    (`node.net.patches`): half a frame would spoil the connection.
+    """
     scope = trio.CancelScope()
     if seconds != math.inf:
         scope.deadline = trio.current_time() + seconds

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import trio
@@ -55,12 +55,13 @@ class Watchdog:
             nursery.start_soon(Stranded(swarm=self._swarm, counters=self._counters).run)
             while True:
                 await trio.sleep(self._limits.probe_s)
-                await self._cut_strangers()
+                for conn in self._strangers():
+                    nursery.start_soon(self._unless_busy, (conn, "cut"), abort, conn)
+                self._end_half_closed(nursery)
                 connections = self._swarm.get_connections()
                 for conn in connections:
                     once = (self._probe, conn, self._limits.probe_failures_max)
                     nursery.start_soon(self._unless_busy, conn, *once)
-                nursery.start_soon(self._unless_busy, self._end_half_closed, self._end_half_closed)
                 for peer_id in {conn.muxed_conn.peer_id for conn in connections}:
                     nursery.start_soon(self._unless_busy, peer_id, self._unmute, peer_id)
                 alive = set(connections)
@@ -106,8 +107,8 @@ class Watchdog:
             logger.info("a peer no longer answers; it is cut off", extra={"peer": str(peer_id)})
             await abort(conn)
 
-    async def _cut_strangers(self) -> None:
-        """Free the places of those who never followed our topics, but for relays that we use."""
+    def _strangers(self) -> Iterator[INetConn]:
+        """Return who never followed our topics and has to leave, but for relays that we use."""
         now_s = trio.current_time()
         connections = self._swarm.get_connections()
         relays = {relay for conn in connections for relay in _relays_of(conn)}
@@ -119,9 +120,9 @@ class Watchdog:
             elif now_s - self._met_s.setdefault(conn, now_s) >= self._limits.stranger_s:
                 self._met_s[conn] = now_s
                 self._counters.add("connections_of_no_use")
-                await abort(conn)
+                yield conn
 
-    async def _end_half_closed(self) -> None:
+    def _end_half_closed(self, nursery: trio.Nursery) -> None:
         """Reset streams that we closed and the other end did not, though it had time for it.
 
         The library keeps them, and what is sent on them, as long as the peer stays.
@@ -135,8 +136,7 @@ class Watchdog:
         late, self._half_closed = found & self._half_closed, found - self._half_closed
         for stream in late:
             self._counters.add("streams_half_closed")
-            with shielded(1), contextlib.suppress(Exception):  # the connection may be gone
-                await stream.reset()
+            nursery.start_soon(self._unless_busy, stream, _reset, stream)
 
     async def _unmute(self, peer_id: ID) -> None:
         if peer_id in self._pubsub.peers or self._is_banned(peer_id):
@@ -145,6 +145,11 @@ class Watchdog:
             await self._pubsub.ensure_peer_stream(peer_id, timeout=self._limits.probe_s)
         except Exception as error:  # it will be tried again at the next look
             logger.debug("no pubsub stream: %r", error, extra={"peer": str(peer_id)})
+
+
+async def _reset(stream: YamuxStream) -> None:
+    with shielded(1), contextlib.suppress(Exception):  # the connection may be gone
+        await stream.reset()
 
 
 def _relays_of(conn: INetConn) -> list[str]:

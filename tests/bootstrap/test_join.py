@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from bootstrap.book_file import open_book
 from bootstrap.dial_policy import OUTBOUND_TARGET
+from bootstrap.dialing import Connected
 from bootstrap.peer_book import PeerBook
 from protocol.errors import MarketError
 from protocol.ids import PeerId
@@ -141,6 +142,37 @@ async def test_join__blames_nobody_who_goes_while_it_is_asked_what_it_is(
     assert len(scene.dialer.dials) == 2
     assert list(scene.dialer.links) == [peer_of(slow)]
     assert scene.notices == []
+
+
+async def test_join__asks_a_stranger_again_who_was_away_only_for_a_moment(
+    autojump_clock: MockClock,
+) -> None:
+    scene, stranger = Scene(), public(1, 1)
+    scene.dialer.up.add(stranger)
+    scene.dialer.networks[peer_of(stranger)] = ["cd" * 16]
+    scene.book.heard(stranger, 1)
+    peers, networks_of = scene.dialer.peers, scene.dialer.networks_of
+    moments: list[str] = []
+
+    async def networks_after_a_moment(peer_id: PeerId) -> Sequence[str]:
+        if not moments:
+            moments.append("away")
+            raise MarketError("not connected")
+        return await networks_of(peer_id)
+
+    def peers_but_for_a_moment() -> Sequence[Connected]:
+        if moments == ["away"]:
+            moments.append("back")
+            return ()
+        return peers()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene.dialer, "networks_of", networks_after_a_moment)
+        patch.setattr(scene.dialer, "peers", peers_but_for_a_moment)
+        await run_for(scene.joiner(), 60)
+
+    assert moments == ["away", "back"]
+    assert scene.dialer.hung_up == [peer_of(stranger)]
 
 
 async def test_learn__dials_what_it_is_told_and_only_of_the_teller(

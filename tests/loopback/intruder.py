@@ -72,10 +72,11 @@ class Intruder:
         """Return the next stream that the target opens to speak a protocol; others lead nowhere."""
         spoken: Any = dict.fromkeys((protocol, PING))
         while True:
-            opened = await self.muxed.accept_stream()
+            opened: Any = await self.muxed.accept_stream()
             chosen, _ = await Multiselect(spoken).negotiate(MultiselectCommunicator(opened))
             if chosen == protocol:
-                return opened
+                stream: YamuxStream = opened
+                return stream
 
     async def served(self) -> tuple[str, ...]:
         """Ask what the target serves, as identify tells everybody."""

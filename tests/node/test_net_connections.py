@@ -7,13 +7,15 @@ from functools import partial
 
 import pytest
 import trio
+from libp2p.abc import INetConn
 from libp2p.pubsub.pubsub_notifee import PubsubNotifee
 from libp2p.tools.anyio_service.trio_tasks import MAX_CHILDREN_TASKS
 from multiaddr import Multiaddr
 
 from node.errors import DialFailed, StartError
+from node.net import watchdog
 from node.net.limits import NetLimits
-from node.net.sockets import dialable
+from node.net.sockets import abort, dialable
 from tests.loopback.bare_process import bare_process
 from tests.loopback.intruder import Target, intruder
 from tests.node.net_hosts import LOG, Station, connect, running, seed_of, until
@@ -244,6 +246,28 @@ async def test_watchdog__frees_the_place_of_one_who_never_follows_our_topics() -
 
         assert ann.net.stats()["connections_of_no_use"] == 1
         assert ann.watched == [(bob.net.peer_id, True)]
+
+
+async def test_watchdog__cuts_others_while_a_slow_line_holds_up_one_who_must_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut: list[INetConn] = []
+
+    async def abort_slowly(conn: INetConn) -> None:
+        cut.append(conn)
+        if len(cut) == 1:
+            await trio.sleep_forever()
+        await abort(conn)
+
+    monkeypatch.setattr(watchdog, "abort", abort_slowly)
+    ann = a_station("ann", probe_s=0.1, stranger_s=0.3)
+    async with running(ann):
+        target = Target("127.0.0.1", int(ann.net.addresses()[0].split("/")[4]), ann.net.peer_id)
+        async with intruder(target), intruder(target):
+            await until(lambda: len(ann.net.peers()) == 2)
+            await until(lambda: len(ann.net.peers()) == 1)
+
+        assert cut[0] != cut[1]
 
 
 async def test_watchdog__frees_the_place_of_one_whom_we_dialled_in_vain() -> None:

@@ -116,7 +116,7 @@ def test_look__believes_those_who_dialled_it_once_nobody_whom_it_dialled_can_tel
         assert wait(first_word, FRIEND) == ALONE_MS
 
 
-def test_look__believes_no_one_of_those_who_dialled_it_while_others_of_them_were_not_heard() -> None:
+def test_look__believes_none_of_those_who_dialled_it_while_others_of_them_were_not_heard() -> None:
     other = FRIEND._replace(peer=PeerId("other"))
     first_word = FirstWord(0, may_be_alone=True)
     first_word.ended(FRIEND.peer, Outcome.EQUAL, 0, told=False, outbound=False)

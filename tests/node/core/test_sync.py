@@ -100,32 +100,6 @@ def test_next__leaves_a_gap_after_every_session_that_did_not_fail(
         assert next_ms >= began_ms + takes_ms + (GAP_MS if outcome in HARMLESS else 0)
 
 
-@given(st.integers(0, 2**32), st.integers(0, 4), st.integers(1, 40))
-def test_next__meets_everybody_without_a_gap_while_the_node_waits_for_that(
-    seed: int, outbound: int, inbound: int
-) -> None:
-    dialled, others = names("o", outbound), names("i", inbound)
-    planner = a_planner(outbound=dialled, inbound=others, seed=seed)
-    now_ms, met = START_MS + YIELD_MS, []
-    while (session := planner.next(now_ms, meets_all=True)) is not None:
-        met.append(session.peer)
-        now_ms += 100
-        planner.ended(Outcome.EQUAL, now_ms)
-
-    assert sorted(met) == sorted([*dialled, *others])
-    assert set(met[:outbound]) == set(dialled)
-    assert planner.next(now_ms + GAP_MS - 1, meets_all=True) is None
-
-
-def test_next__leaves_a_gap_after_a_log_that_was_longer_than_a_session() -> None:
-    planner = a_planner(outbound=["bob", "cleo"])
-    assert planner.next(START_MS, meets_all=True) is not None
-    planner.ended(Outcome.UNFINISHED, START_MS)
-
-    assert planner.next(START_MS + GAP_MS - 1, meets_all=True) is None
-    assert planner.next(START_MS + GAP_MS, meets_all=True) is not None
-
-
 def test_next__gives_one_session_at_a_time() -> None:
     planner = a_planner(outbound=["bob", "cleo"])
 
