@@ -37,7 +37,7 @@ class HistoryView:
     """The last hour of a node, sample by sample; each is of the interval that ends with it.
 
     Attributes:
-        every_ms: How long an interval is.
+        every_ms: How long an interval is meant to be; one the machine slept through is longer.
         now_ms: This moment, Unix milliseconds.
         at_ms: When each sample was taken, Unix milliseconds, ascending.
         series: By name a number for each of these moments; null where there was nothing to

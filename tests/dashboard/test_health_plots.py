@@ -26,6 +26,24 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
         yield found
 
 
+# Whether most columns in the middle of the plot of stalls hold nothing of its line.
+IS_LINE_BROKEN = """() => {
+  const plots = [...document.querySelectorAll(".plots > *")];
+  const canvas = plots.find((one) => one.textContent.includes("Longest stall")).querySelector("canvas");
+  const probe = document.createElement("canvas").getContext("2d");
+  probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--line-0").trim();
+  probe.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
+  const from = Math.round(canvas.width * 0.45), width = Math.round(canvas.width * 0.2);
+  const { data } = canvas.getContext("2d").getImageData(from, 0, width, canvas.height);
+  const near = (at) => data[at + 3] > 128 &&
+    Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue) < 30;
+  const found = new Set();
+  for (let at = 0; at < data.length; at += 4) if (near(at)) found.add((at / 4) % width);
+  return found.size < width / 2;
+}"""
+
+
 class Past:
     """Answers for the last hour of a node, whose clock the test sets and who does as it is told."""
 
@@ -96,3 +114,18 @@ def test_plots__divide_what_came_by_how_long_it_took(node: RealNode, visitor: Vi
     past.begin_anew()
     past.note(2 * MINUTE_MS, 4)  # it was away, and this is of the seconds since it began
     expect_tasks(page, 48)
+
+
+@pytest.mark.parametrize("slept_ms", [EVERY_MS, 10 * MINUTE_MS])
+def test_plots__draw_no_line_through_time_that_the_machine_slept_through(
+    node: RealNode, visitor: Visitor, slept_ms: int
+) -> None:
+    past = Past()
+    for _ in range(2):
+        past.note(slept_ms, 1)
+        for _ in range(10):
+            past.note(EVERY_MS, 1)
+    page = watched(visitor, node, past)
+    expect_tasks(page, 12)
+
+    assert page.evaluate(IS_LINE_BROKEN) == (slept_ms != EVERY_MS)

@@ -63,21 +63,20 @@ async function lately(kept, signal) {
   return whole;
 }
 
-/** Join what came now to what is here; where the node was away the lines are broken. */
+/** Join what came now to what is here; where the node was away or slept the lines are broken. */
 function take(kept, { at_ms: at, every_ms: every, series }) {
-  const last = kept.at.at(-1);
-  const known = last !== undefined && at[0] === last ? 1 : 0;
-  const first = at[known];
-  if (first - last > 3 * every) {
-    kept.at.push(first - every);
-    kept.spans.push(every);
-    for (const values of Object.values(kept.series)) values.push(null);
-  }
-  // An interval that the machine slept through is longer; how long the first was, nobody says.
-  const spans = at.map((ms, index) => (index ? ms - at[index - 1] : every));
-  kept.at.push(...at.slice(known));
-  kept.spans.push(...spans.slice(known));
-  for (const [key, values] of Object.entries(series)) (kept.series[key] ??= []).push(...values.slice(known));
+  const note = (ms, span, value) => {
+    kept.at.push(ms);
+    kept.spans.push(span);
+    for (const key of Object.keys(series)) (kept.series[key] ??= []).push(value(key));
+  };
+  at.forEach((ms, index) => {
+    const last = kept.at.at(-1);
+    if (ms === last) return; // asked for once more
+    if (ms - last > 3 * every) note(ms - every, every, () => null);
+    // An interval that the machine slept through is longer; how long the first was, nobody says.
+    note(ms, index ? ms - at[index - 1] : every, (key) => series[key][index]);
+  });
   const over = kept.at.length - KEPT_MAX;
   if (over > 0) for (const one of [kept.at, kept.spans, ...Object.values(kept.series)]) one.splice(0, over);
 }
