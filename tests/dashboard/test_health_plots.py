@@ -29,7 +29,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
 # Whether most columns in the middle of the plot of stalls hold nothing of its line.
 IS_LINE_BROKEN = """() => {
   const plots = [...document.querySelectorAll(".plots > *")];
-  const canvas = plots.find((one) => one.textContent.includes("Longest stall")).querySelector("canvas");
+  const plot = plots.find((one) => one.textContent.includes("Longest stall"));
+  const canvas = plot.querySelector("canvas");
   const probe = document.createElement("canvas").getContext("2d");
   probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--line-0").trim();
   probe.fillRect(0, 0, 1, 1);
