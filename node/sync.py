@@ -247,16 +247,15 @@ class Sync:
         self._first_word.begin(_now_ms())
         while not self.may_sign:
             if not self._loop.takes_records:
-                self._first_word.hold(_now_ms())
+                self._first_word.begin(_now_ms())
             await self._sign_if_allowed()
             await trio.sleep(LOOK_S)
 
     async def _sign_if_allowed(self) -> None:
         if self.may_sign:
             return
-        ours = {self._topics.records, self._topics.presence}
         here = [
-            Candidate(peer.peer_id, peer.outbound, ours <= set(peer.topics))
+            Candidate(peer.peer_id, peer.outbound, self._planner.knows(peer.peer_id))
             for peer in self._net().peers()
         ]
         if self._first_word.look(here, _now_ms()):

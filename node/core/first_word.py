@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
     Attributes:
         peer: Who it is.
         outbound: Whether we dialled it.
-        is_ours: Whether it follows the topics of our network.
+        is_ours: Whether it follows the topics of our network, and we can speak to it.
     """
 
     peer: PeerId
@@ -42,8 +42,9 @@ class FirstWord:
 
     A peer can tell if we dialled it or it follows our topics, until FAILURES_MAX sessions in a row
     failed. A peer that we dialled is believed when it says that we have all. Those that dialled us
-    only once none that we dialled could tell for ALONE_MS, and all of them together: a stranger
-    says so at once, before an honest peer is back, or has told what it has.
+    only once none that we dialled could tell for ALONE_MS, and all of them together, those as well
+    who went a moment ago: a stranger says so at once, before an honest peer is back, or has told
+    what it has.
     """
 
     def __init__(self, now_ms: int, *, may_be_alone: bool) -> None:
@@ -56,12 +57,13 @@ class FirstWord:
         """
         self._may_be_alone = may_be_alone
         self._failures: OrderedDict[PeerId, int] = OrderedDict()
-        self._heard: OrderedDict[PeerId, int] = OrderedDict()  # who said that we have all, and when
+        self._heard: OrderedDict[PeerId, int] = OrderedDict()  # when who said that we have all
+        self._unheard: OrderedDict[PeerId, int] = OrderedDict()  # when who was here, and said not
         self._is_sure = False  # told by somebody we dialled
         self.begin(now_ms)
 
     def begin(self, now_ms: int) -> None:
-        """Wait from now on."""
+        """Wait from now on: we begin, or cannot compare by no fault of others."""
         self._since_ms = self._begun_ms = now_ms
         self._could_tell_ms = now_ms  # when somebody last could
         self._dialled_ms = now_ms  # when somebody last could whom we dialled
@@ -89,10 +91,6 @@ class FirstWord:
         elif told and outbound:  # a long log on a slow line
             self._since_ms = now_ms
 
-    def hold(self, now_ms: int) -> None:
-        """Note that we cannot compare now, by no fault of others."""
-        self._since_ms = self._begun_ms = now_ms
-
     def look(self, here: Iterable[Candidate], now_ms: int) -> bool:
         """Return whether this node may sign now.
 
@@ -100,21 +98,32 @@ class FirstWord:
             here: Everybody who is connected.
             now_ms: This moment.
         """
-        if self._is_sure:
-            return True
         able = [one for one in here if self._can_tell(one)]
+        # One that dialled us may have told before we dialled it as well.
+        if self._is_sure or any(one.outbound and one.peer in self._heard for one in able):
+            return True
         if able:
             self._could_tell_ms = now_ms
         if any(one.outbound for one in able):
             self._dialled_ms = now_ms
-        is_told, are_heard = bool(self._heard), all(one.peer in self._heard for one in able)
-        if is_told and are_heard and now_ms - self._dialled_ms >= ALONE_MS:
+        is_told = bool(self._heard)
+        are_all_heard = not self._waits_for_words(able, now_ms)
+        if is_told and are_all_heard and now_ms - self._dialled_ms >= ALONE_MS:
             return True
         if is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
             return True
         is_alone = now_ms - self._could_tell_ms >= ALONE_MS
         is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
         return is_over and (is_told or self._may_be_alone)
+
+    def _waits_for_words(self, able: Iterable[Candidate], now_ms: int) -> bool:
+        for one in able:
+            _note(self._unheard, one.peer, now_ms)
+        for peer, here_ms in list(self._unheard.items()):
+            is_useless = self._failures.get(peer, 0) >= FAILURES_MAX
+            if peer in self._heard or is_useless or now_ms - here_ms >= ALONE_MS:
+                del self._unheard[peer]
+        return bool(self._unheard)
 
     def _can_tell(self, one: Candidate) -> bool:
         return (one.outbound or one.is_ours) and self._failures.get(one.peer, 0) < FAILURES_MAX

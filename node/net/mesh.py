@@ -33,7 +33,7 @@ GOSSIP_WINDOW = 3  # heartbeats a message is advertised
 GOSSIP_HISTORY = 5  # heartbeats a message can be asked for
 GOSSIP_PEERS_MIN = 6  # peers outside the mesh told at each heartbeat, or a quarter if that is more
 ADVERTISED_MAX = 1_000  # ids in one IHAVE: 34 KB, well inside a frame
-WANTED_PER_BEAT_MAX = 256  # ids we ask of one peer, or it of us, between two heartbeats
+WANTED_PER_BEAT_MAX = 64  # ids we ask of one peer between two heartbeats, four a frame
 WANTED_PER_FRAME_MAX = 64  # ids of one frame that we answer
 SERVED_TIMES_MAX = 3  # how often one peer gets the same message on demand
 SERVED_BYTES_PER_BEAT_MAX = 1024 * 1024
@@ -154,7 +154,10 @@ class MeshRouter(GossipSub):
                 wanted.append(message_id)
         self._asked[sender_peer_id] += len(wanted)
         # Others answer in one frame all that one asks: it must be one that we take, however large.
-        together = self._limits.rpc_taken_bytes_max // self._limits.message_bytes_max
+        limits = self._limits
+        together = min(
+            limits.rpc_messages_max, limits.rpc_taken_bytes_max // limits.message_bytes_max
+        )
         for start in range(0, len(wanted), together):
             await self.emit_iwant(wanted[start : start + together], sender_peer_id)
 

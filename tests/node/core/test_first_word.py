@@ -128,6 +128,26 @@ def test_look__believes_none_of_those_who_dialled_it_while_others_of_them_were_n
     assert first_word.look([FRIEND, other, PASSER_BY], ALONE_MS)
 
 
+def test_look__forgets_no_unheard_peer_that_is_away_for_a_moment() -> None:
+    other = FRIEND._replace(peer=PeerId("other"))
+    first_word = FirstWord(0, may_be_alone=True)
+    first_word.ended(FRIEND.peer, Outcome.EQUAL, 0, told=False, outbound=False)
+    assert wait(first_word, FRIEND, other, for_ms=2 * ALONE_MS) is None
+    last_ms = 2 * ALONE_MS - STEP_MS
+
+    assert not first_word.look([FRIEND], last_ms + ALONE_MS - 1)
+    assert first_word.look([FRIEND], last_ms + ALONE_MS)
+
+
+@given(st.sampled_from(TOLD))
+def test_look__believes_who_told_before_it_was_dialled_as_well(outcome: Outcome) -> None:
+    first_word = FirstWord(0, may_be_alone=False)
+    first_word.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
+
+    assert not first_word.look([FRIEND], 0)
+    assert first_word.look([FRIEND._replace(outbound=True)], 0)
+
+
 def test_look__keeps_a_bounded_number_of_names() -> None:
     first_word = FirstWord(0, may_be_alone=True)
     for number in range(2 * PEERS_KEPT_MAX):
@@ -135,7 +155,10 @@ def test_look__keeps_a_bounded_number_of_names() -> None:
             name = PeerId(f"{outcome} {number}")
             first_word.ended(name, outcome, 0, told=False, outbound=False)
 
-    assert len(first_word._heard) == len(first_word._failures) == PEERS_KEPT_MAX
+            first_word.look([Candidate(PeerId(f"{number}"), outbound=False, is_ours=True)], 0)
+
+    kept = (first_word._heard, first_word._failures, first_word._unheard)
+    assert {len(one) for one in kept} == {PEERS_KEPT_MAX}
 
 
 def test_look__goes_on_waiting_while_a_peer_that_we_dialled_still_sends_a_long_log() -> None:
@@ -166,7 +189,7 @@ def test_look__waits_for_no_log_without_end_once_another_has_told() -> None:
 
 def test_look__does_not_count_the_time_in_which_nothing_could_be_stored() -> None:
     first_word = FirstWord(0, may_be_alone=True)
-    first_word.hold(HELD_BACK_MS_MAX)
+    first_word.begin(HELD_BACK_MS_MAX)
 
     assert not first_word.look([HONEST], 2 * HELD_BACK_MS_MAX - 1)
     assert first_word.look([HONEST], 2 * HELD_BACK_MS_MAX)
