@@ -44,7 +44,7 @@ class FirstWord:
     failed. A peer that we dialled is believed when it says that we have all. Those that dialled us
     only once none that we dialled could tell for ALONE_MS, and all of them together, those as well
     who went a moment ago: a stranger says so at once, before an honest peer is back, or has told
-    what it has.
+    what it has. Where something was surely lost, their word counts after HELD_BACK_MS_MAX only.
     """
 
     def __init__(self, now_ms: int, *, may_be_alone: bool) -> None:
@@ -53,7 +53,7 @@ class FirstWord:
         Args:
             now_ms: This moment, of a monotonic clock.
             may_be_alone: Whether it is enough that nobody can tell; it is not where the end of the
-                journal was lost.
+                journal was lost, or its owner says that it is too short.
         """
         self._may_be_alone = may_be_alone
         self._failures: OrderedDict[PeerId, int] = OrderedDict()
@@ -65,8 +65,7 @@ class FirstWord:
     def begin(self, now_ms: int) -> None:
         """Wait from now on: we begin, or cannot compare by no fault of others."""
         self._since_ms = self._begun_ms = now_ms
-        self._could_tell_ms = now_ms  # when somebody last could
-        self._dialled_ms = now_ms  # when somebody last could whom we dialled
+        self._dialled_ms = now_ms  # when somebody last could tell whom we dialled
 
     def ended(
         self, peer: PeerId, outcome: Outcome, now_ms: int, *, told: bool, outbound: bool
@@ -85,6 +84,7 @@ class FirstWord:
             self._is_sure = self._is_sure or outbound
             _note(self._heard, peer, now_ms)
         elif outcome is Outcome.WRONG:
+            self._heard.pop(peer, None)
             _note(self._failures, peer, FAILURES_MAX)
         elif not told and outcome is Outcome.FAILED:
             _note(self._failures, peer, failures)
@@ -102,18 +102,14 @@ class FirstWord:
         # One that dialled us may have told before we dialled it as well.
         if self._is_sure or any(one.outbound and one.peer in self._heard for one in able):
             return True
-        if able:
-            self._could_tell_ms = now_ms
         if any(one.outbound for one in able):
             self._dialled_ms = now_ms
-        is_told = bool(self._heard)
-        are_all_heard = not self._waits_for_words(able, now_ms)
-        if is_told and are_all_heard and now_ms - self._dialled_ms >= ALONE_MS:
-            return True
+        is_told, are_all_heard = bool(self._heard), not self._waits_for_words(able, now_ms)
         if is_told and now_ms - self._begun_ms >= TELLING_MS_MAX:
             return True
-        is_alone = now_ms - self._could_tell_ms >= ALONE_MS
-        is_over = is_alone or now_ms - self._since_ms >= HELD_BACK_MS_MAX
+        patience_ms = ALONE_MS if self._may_be_alone else HELD_BACK_MS_MAX
+        is_quiet = are_all_heard and now_ms - self._dialled_ms >= patience_ms
+        is_over = is_quiet or now_ms - self._since_ms >= HELD_BACK_MS_MAX
         return is_over and (is_told or self._may_be_alone)
 
     def _waits_for_words(self, able: Iterable[Candidate], now_ms: int) -> bool:

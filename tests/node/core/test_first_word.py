@@ -111,9 +111,13 @@ def test_look__gives_those_whom_it_dials_time_to_be_there_before_a_stranger_is_b
 
 def test_look__believes_those_who_dialled_it_once_nobody_whom_it_dialled_can_tell() -> None:
     for outcome in TOLD:
-        first_word = FirstWord(0, may_be_alone=False)
-        first_word.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
-        assert wait(first_word, FRIEND) == ALONE_MS
+        for may_be_alone, first_ms in ((True, ALONE_MS), (False, HELD_BACK_MS_MAX)):
+            first_word = FirstWord(0, may_be_alone=may_be_alone)
+            first_word.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
+            assert wait(first_word, FRIEND) == first_ms
+            gone = FirstWord(0, may_be_alone=may_be_alone)
+            gone.ended(FRIEND.peer, outcome, 0, told=False, outbound=False)
+            assert wait(gone) == first_ms
 
 
 def test_look__believes_none_of_those_who_dialled_it_while_others_of_them_were_not_heard() -> None:
@@ -146,6 +150,14 @@ def test_look__believes_who_told_before_it_was_dialled_as_well(outcome: Outcome)
 
     assert not first_word.look([FRIEND], 0)
     assert first_word.look([FRIEND._replace(outbound=True)], 0)
+
+
+def test_look__takes_no_word_of_one_who_lied_later() -> None:
+    first_word = FirstWord(0, may_be_alone=False)
+    first_word.ended(FRIEND.peer, Outcome.EQUAL, 0, told=False, outbound=False)
+    first_word.ended(FRIEND.peer, Outcome.WRONG, 0, told=False, outbound=False)
+
+    assert wait(first_word) is None
 
 
 def test_look__keeps_a_bounded_number_of_names() -> None:
