@@ -195,6 +195,8 @@ def main() -> None:
             for span, share in spans.items()
         )
         print(f"{node} {name:15} {own[0][1]:8.1f} to {own[-1][1]:8.1f}  {slopes}")
+    if set(states) - {"final"}:
+        sys.exit(f"not every task became final: {states}")
 
 
 if __name__ == "__main__":
