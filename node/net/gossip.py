@@ -24,6 +24,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 from node.net.counters import Counters
+from node.net.frames import BadFrame, read_frame
 from node.net.limits import NetLimits
 from node.net.mesh import MeshRouter
 from node.net.seen import Seen, content_id
@@ -37,10 +38,6 @@ OPENING_MAX = 2  # tasks that open our stream to one peer: one at work, one that
 Offer = Callable[[ID, str, bytes], bool]
 # Told that a peer did what no correct peer does, and what it was.
 Fault = Callable[[ID, str], None]
-
-
-class BadFrame(Exception):
-    """A pubsub frame that no correct peer sends."""
 
 
 class GuardedPubsub(Pubsub):
@@ -137,8 +134,7 @@ class GuardedPubsub(Pubsub):
             await end_stream(stream, politely=False)
 
     async def _take(self, peer_id: ID, frame: bytes) -> None:
-        rpc = rpc_pb2.RPC()
-        rpc.ParseFromString(frame)
+        rpc = read_frame(frame)
         if len(rpc.publish) > self._limits.rpc_messages_max:
             raise BadFrame(f"{len(rpc.publish)} messages, at most {self._limits.rpc_messages_max}")
         entries_max = self._limits.rpc_controls_max

@@ -1,7 +1,8 @@
 """F2: bytes that are nearly right, for every decoder and stream handler that strangers reach.
 
 Each example is a whole message with some bytes changed, cut, doubled or moved; `make fuzz-long`
-tries a hundred thousand for each. The seed is printed, and AIMARKET_SEED repeats it.
+tries a hundred thousand for each. The seed is printed, and AIMARKET_SEED repeats it. What the
+parser of frames takes beside Python's own memory is measured in `test_net_frame_size.py`.
 """
 
 import os
@@ -53,10 +54,13 @@ from tests.node.net_hosts import LOG, PRESENCE, Station, running, seed_of
 IS_LONG = os.environ.get("AIMARKET_LONG") == "1"
 EXAMPLES = 100_000 if IS_LONG else 1_500
 HANDLED = 100_000 if IS_LONG else 400  # streams cost more than calls
+LARGE_EVERY = 10  # of the examples of `pubsub`, one is about as large as a frame may be
 MEASURED = 300  # of them, for how much memory they take
 SEED = int(os.environ.get("AIMARKET_SEED") or random.SystemRandom().randrange(2**32))
 STALL_S = 0.2
 HEAP_FACTOR, HEAP_BYTES = 8, 1024 * 1024
+MESSAGE_BYTES_MAX = NetLimits().message_bytes_max
+FRAME_BYTES_MAX = NetLimits().rpc_taken_bytes_max
 
 NETWORK = network_of(NetworkParams(genesis=b"sixteen bytes it", name="fuzz"))
 RECORD = seal(
@@ -75,7 +79,7 @@ RPC = rpc_pb2.RPC(
 )
 
 
-def mutated(dice: random.Random, whole: bytes) -> bytes:
+def mutated(dice: random.Random, whole: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> bytes:
     """Return bytes near a whole message: some changed, cut, put in or doubled."""
     data = bytearray(whole)
     for _ in range(dice.randrange(5)):
@@ -92,7 +96,7 @@ def mutated(dice: random.Random, whole: bytes) -> bytes:
                 data[start:start] = data[start:end] * dice.choice((1, 2, 100))
             case _:
                 data[start:end] = dice.randbytes(end - start)
-    return bytes(data[:60_000])
+    return bytes(data[:bytes_max])
 
 
 DECODERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
@@ -156,14 +160,16 @@ class Words:
     """A stream that says what it was given, ends, and takes whatever is written."""
 
     def __init__(self, data: bytes, peer_id: ID) -> None:
-        self._left = data
+        self._words, self._at = data, 0
         self.muxed_conn = SimpleNamespace(peer_id=peer_id, is_closed=False)
 
     async def read(self, count: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
-        if not self._left:
+        if self._at == len(self._words):
             raise StreamEOF
-        taken, self._left = self._left[:count], self._left[count if count is not None else 10**9 :]
+        end = len(self._words) if count is None else self._at + count
+        taken = self._words[self._at : end]
+        self._at += len(taken)
         return taken
 
     async def write(self, data: bytes) -> None:
@@ -182,6 +188,43 @@ def framed(message: bytes) -> bytes:
         prefix.append(size & 0x7F | 0x80)
         size >>= 7
     return bytes(prefix) + bytes([size]) + message
+
+
+def large_frame(dice: random.Random) -> bytes:
+    """Return a frame near one that is as long as it may be."""
+    size = dice.choice(
+        (FRAME_BYTES_MAX, dice.randrange(NetLimits().rpc_bytes_max, FRAME_BYTES_MAX))
+    )
+    whole = dice.choice((whole_messages, many_ids, one_over_and_over))(dice, size)
+    return framed(mutated(dice, whole, FRAME_BYTES_MAX))
+
+
+def whole_messages(dice: random.Random, size: int) -> bytes:
+    messages = [
+        rpc_pb2.Message(data=dice.randbytes(MESSAGE_BYTES_MAX), topicIDs=[LOG])
+        for _ in range(size // (MESSAGE_BYTES_MAX + 100))
+    ]
+    return rpc_pb2.RPC(publish=messages).SerializeToString()
+
+
+def many_ids(dice: random.Random, size: int) -> bytes:
+    length = dice.choice((1, 3, 32))
+    ids = [dice.randbytes(length) for _ in range(size // (length + 3))]
+    have = rpc_pb2.ControlMessage(ihave=[rpc_pb2.ControlIHave(topicID=LOG, messageIDs=ids)])
+    want = rpc_pb2.ControlMessage(iwant=[rpc_pb2.ControlIWant(messageIDs=ids)])
+    return rpc_pb2.RPC(control=dice.choice((have, want))).SerializeToString()
+
+
+def one_over_and_over(dice: random.Random, size: int) -> bytes:
+    one = dice.choice(
+        (
+            rpc_pb2.RPC(publish=[rpc_pb2.Message()]),
+            rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x", topicIDs=[LOG])]),
+            rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts(topicid=LOG)]),
+            rpc_pb2.RPC(control=rpc_pb2.ControlMessage(graft=[rpc_pb2.ControlGraft()])),
+        )
+    ).SerializeToString()
+    return one * (size // len(one))
 
 
 def handlers(station: Station) -> dict[str, tuple[bytes, Callable[[Any], Awaitable[object]]]]:
@@ -219,19 +262,45 @@ def handlers(station: Station) -> dict[str, tuple[bytes, Callable[[Any], Awaitab
 async def test_stream_handler__ends_at_once_and_only_as_it_promises(name: str) -> None:
     station = Station("fuzzed")
     station.build()
+    dice = random.Random(f"{SEED} {name}")
+    peer_id = ID.from_pubkey(create_new_key_pair(seed_of("stranger")).public_key)
     async with running(station):
         whole, handle = handlers(station)[name]
-        dice = random.Random(f"{SEED} {name}")
-        peer_id = ID.from_pubkey(create_new_key_pair(seed_of("stranger")).public_key)
-        slowest_s = 0.0
-        for _ in range(HANDLED):
-            stream = Words(mutated(dice, whole), peer_id)
+
+        def example(number: int) -> bytes:
+            is_large = name == "pubsub" and number % LARGE_EVERY == 0
+            return large_frame(dice) if is_large else mutated(dice, whole)
+
+        slowest_s, longest = 0.0, 0
+        for number in range(HANDLED):
+            data = example(number)
+            stream = Words(data, peer_id)
             started_s = time.thread_time()
             with suppress(BadExchange, BadCircuit, StreamEOF):
                 await handle(stream)
             slowest_s = max(slowest_s, time.thread_time() - started_s)
+            longest = max(longest, len(data))
+        heap = []
+        for number in range(MEASURED):
+            data = example(number)
+            heap.append((len(data), await heap_of_stream(handle, Words(data, peer_id))))
 
+    size, peak = max(heap, key=lambda one: one[1] - HEAP_FACTOR * one[0])
     print(f"{name}, seed {SEED}: {HANDLED} run, slowest {slowest_s * 1e3:.1f} ms")
+    print(f"the longest {longest} bytes, the most memory {peak} for {size}")
     print(station.net.stats())
     assert slowest_s < STALL_S
+    assert peak <= HEAP_FACTOR * size + HEAP_BYTES
     assert "gossip_frames_failed" not in station.net.stats()
+    assert name != "pubsub" or longest > 0.75 * FRAME_BYTES_MAX, "no frame was near the bound"
+
+
+async def heap_of_stream(handle: Callable[[Any], Awaitable[object]], stream: Words) -> int:
+    """Return the most that Python takes while a stream is served."""
+    tracemalloc.start()
+    try:
+        with suppress(BadExchange, BadCircuit, StreamEOF):
+            await handle(stream)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
