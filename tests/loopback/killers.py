@@ -10,13 +10,17 @@ import struct
 from collections.abc import Awaitable, Callable
 
 import trio
+from google.protobuf.message import Message
 from libp2p.pubsub.pb import rpc_pb2
 
+from node.net.limits import NetLimits
 from protocol.ids import sha256
 from tests.loopback.intruder import Target, framed, intruder, secured, tcp, varint
 
 Killer = Callable[[Target], Awaitable[None]]
 LINGER_S = 0.03  # how long a stranger stays to see his packet arrive
+FRAME_BYTES_MAX = NetLimits().rpc_taken_bytes_max  # of one pubsub frame
+IDS_MAX = FRAME_BYTES_MAX // 34 - 10  # in one frame, with a name of some bytes for what they are
 
 
 async def attempt(killer: Killer, target: Target) -> None:
@@ -32,6 +36,12 @@ async def _gossip(target: Target, *rpcs: rpc_pb2.RPC | bytes) -> None:
     async with intruder(target) as stranger:
         await stranger.gossip(*rpcs)
         await trio.sleep(LINGER_S)
+
+
+def _filled(entry: Message) -> bytes:
+    """Return a message that says one thing over and over, as long as a frame may be."""
+    one = entry.SerializeToString()
+    return one * (FRAME_BYTES_MAX // len(one))
 
 
 def _message(target: Target, **fields: bytes) -> rpc_pb2.RPC:
@@ -118,7 +128,7 @@ async def undecodable_frame(target: Target) -> None:
 
 
 async def oversize_length(target: Target) -> None:
-    for length in (varint(2**40), b"\xff" * 11, varint(65_537)):
+    for length in (varint(2**40), b"\xff" * 11, varint(FRAME_BYTES_MAX + 1)):
         async with intruder(target) as stranger:
             stream = await stranger.open("/meshsub/1.1.0")
             await stream.write(length + bytes(100))
@@ -134,7 +144,7 @@ async def bad_author(target: Target) -> None:
         target,
         _message(target, from_id=b"\x00"),
         _message(target, from_id=b"\xff" * 300, seqno=b""),
-        _message(target, seqno=b"\x00" * 5_000),
+        _message(target, seqno=bytes(FRAME_BYTES_MAX - 1_000)),
     )
 
 
@@ -154,7 +164,8 @@ async def wrong_topics(target: Target) -> None:
 
 async def tiny_messages(target: Target) -> None:
     crowd = [rpc_pb2.Message(data=os.urandom(4), topicIDs=[target.topics[0]]) for _ in range(1_200)]
-    await _gossip(target, rpc_pb2.RPC(publish=crowd))
+    for frame in (rpc_pb2.RPC(publish=crowd), _filled(_message(target, data=b"x"))):
+        await _gossip(target, frame)
 
 
 async def endless_backoff(target: Target) -> None:
@@ -179,7 +190,20 @@ async def invented_topics(target: Target) -> None:
 
 
 async def empty_subscriptions(target: Target) -> None:
-    await _gossip(target, rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts()] * 20_000))
+    await _gossip(target, _filled(rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts()])))
+
+
+async def empty_messages(target: Target) -> None:
+    await _gossip(target, _filled(rpc_pb2.RPC(publish=[rpc_pb2.Message()])))
+
+
+async def full_frame(target: Target) -> None:
+    """Messages of as many bytes as are taken at once."""
+    sizes = (60_000, 60_000, 60_000, 60_000, 20_000)
+    messages = [
+        rpc_pb2.Message(data=os.urandom(size), topicIDs=[target.topics[0]]) for size in sizes
+    ]
+    await _gossip(target, rpc_pb2.RPC(publish=messages))
 
 
 async def named_peers(target: Target) -> None:
@@ -188,12 +212,17 @@ async def named_peers(target: Target) -> None:
         for size in (0, 1, 38)
     ]
     prune = rpc_pb2.ControlPrune(topicID=target.topics[0], peers=peers)
-    await _gossip(target, rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=[prune])))
+    crowd = rpc_pb2.ControlPrune.FromString(
+        _filled(rpc_pb2.ControlPrune(peers=[rpc_pb2.PeerInfo()]))[:-200]
+    )
+    crowd.topicID = target.topics[0]
+    for one in (prune, crowd):
+        await _gossip(target, rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=[one])))
 
 
 async def repeated_wants(target: Target) -> None:
     data = os.urandom(20_000)
-    wants = rpc_pb2.ControlIWant(messageIDs=[sha256(data)] * 1_500)
+    wants = rpc_pb2.ControlIWant(messageIDs=[sha256(data)] * IDS_MAX)
     follow = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in target.topics]
     rpc = rpc_pb2.RPC(control=rpc_pb2.ControlMessage(iwant=[wants]))
     await _gossip(
@@ -202,7 +231,7 @@ async def repeated_wants(target: Target) -> None:
 
 
 async def unknown_ids(target: Target) -> None:
-    ids = [os.urandom(32) for _ in range(1_500)]
+    ids = [os.urandom(32) for _ in range(IDS_MAX - 30)]
     odd = [b"", b"\x00", b"zz", b"abc", os.urandom(500)]
     control = rpc_pb2.ControlMessage(
         ihave=[rpc_pb2.ControlIHave(topicID=target.topics[0], messageIDs=ids + odd)],
@@ -212,7 +241,7 @@ async def unknown_ids(target: Target) -> None:
 
 
 async def forged_record(target: Target) -> None:
-    await _gossip(target, rpc_pb2.RPC(senderRecord=os.urandom(200)))
+    await _gossip(target, rpc_pb2.RPC(senderRecord=os.urandom(FRAME_BYTES_MAX - 10)))
 
 
 async def many_gossip_streams(target: Target) -> None:
@@ -314,6 +343,8 @@ KILLERS: tuple[Killer, ...] = (
     endless_backoff,
     invented_topics,
     empty_subscriptions,
+    empty_messages,
+    full_frame,
     named_peers,
     repeated_wants,
     unknown_ids,
