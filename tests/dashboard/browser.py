@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.loopback.nodes import RealNode
 
@@ -51,6 +51,18 @@ def open_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def one_visitor(browser: Browser, **options: Any) -> Iterator["Visitor"]:
+    """Lend somebody with a screen of their own kind; nothing may have gone wrong in the end."""
+    context = browser.new_context(**options)
+    found = Visitor(context)
+    try:
+        yield found
+    finally:
+        context.close()
+    assert found.problems == []
 
 
 class Visitor:
@@ -112,6 +124,37 @@ def go(page: Page, view: str) -> None:
     """Go to a view of a page, as a link on it does."""
     page.evaluate("view => { location.hash = view }", view)
     page.locator(f'#main[data-view="{view}"]').wait_for()
+
+
+def settled(page: Page) -> None:
+    """Wait until a view has all it asked for."""
+    expect(page.locator(".view")).to_be_visible()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+
+
+def drop(page: Page, name: str, text: str) -> None:
+    """Drop a file on the zone for certificates."""
+    dropped = page.evaluate_handle(
+        """([name, text]) => {
+            const held = new DataTransfer();
+            held.items.add(new File([text], name, {type: "application/json"}));
+            return held;
+        }""",
+        [name, text],
+    )
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": dropped})
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels a page is wider than its window."""
+    over: int = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+    return over
+
+
+def expect_only_text(page: Page) -> None:
+    """See that nothing a stranger wrote became an element, or turned the page round."""
+    assert page.locator("main :is(img, script, iframe)").count() == 0
+    assert "\u202e" not in page.evaluate("document.documentElement.textContent + document.title")
 
 
 def findings(page: Page) -> list[str]:

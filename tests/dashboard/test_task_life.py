@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.builders import a_task
-from tests.dashboard.browser import Visitor, go
+from tests.dashboard.browser import Visitor, drop, go
 from tests.dashboard.players import Players
 from tests.loopback.nodes import RealNode, street
 
@@ -26,19 +26,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, 
         players = Players(town, node)
         players.call_themselves(NAMES)
         yield node, players
-
-
-def drop(page: Page, name: str, text: str) -> None:
-    """Drop a file on the zone for certificates."""
-    dropped = page.evaluate_handle(
-        """([name, text]) => {
-            const held = new DataTransfer();
-            held.items.add(new File([text], name, {type: "application/json"}));
-            return held;
-        }""",
-        [name, text],
-    )
-    page.locator(".drop").dispatch_event("drop", {"dataTransfer": dropped})
 
 
 def test_task__fills_seats_has_its_jury_signed_opens_and_is_judged(

@@ -4,8 +4,8 @@ import { live } from "../live.js";
 import { listen } from "../bus.js";
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
-import { count, counted, span } from "../format.js";
-import { answer, badge, empty, fact, facts, id, num, say, section, table, to, when, who } from "../parts.js";
+import { count, counted, line, span } from "../format.js";
+import { answer, badge, empty, fact, facts, id, name, num, say, section, table, to, when, who } from "../parts.js";
 import { picture } from "./picture.js";
 
 const PEERS_MAX = 400;
@@ -30,6 +30,7 @@ export function mount(root, { signal, setTitle }) {
     list,
   );
   feed(told, signal);
+  const draw = drawing(drawn, signal);
 
   live(
     top,
@@ -49,7 +50,7 @@ export function mount(root, { signal, setTitle }) {
         return { status, peers: found };
       },
       render: ({ status, peers: found }) => {
-        nextFrame(() => signal.aborted || show(drawn, picture(status, found)));
+        nextFrame(() => draw(status, found));
         return peerTable(found);
       },
       types: ["peer", "scores"],
@@ -62,6 +63,22 @@ export function mount(root, { signal, setTitle }) {
 
 /** Do something once what is there now is painted: of hundreds of peers, table and picture take long enough alone. */
 const nextFrame = (work) => requestAnimationFrame(() => setTimeout(work));
+
+/** Draw the picture as wide as there is room, and again when that changes. */
+function drawing(root, signal) {
+  let latest = null;
+  let drawn = 0;
+  const wide = () => Math.floor(root.getBoundingClientRect().width);
+  const draw = () => {
+    if (!latest || signal.aborted) return;
+    drawn = wide();
+    show(root, picture(...latest, drawn));
+  };
+  const sized = new ResizeObserver(() => wide() !== drawn && draw());
+  sized.observe(root);
+  signal.addEventListener("abort", () => sized.disconnect(), { once: true });
+  return (status, peers) => ((latest = [status, peers]), draw());
+}
 
 function overview(status) {
   const tasks = status.tasks;
@@ -97,17 +114,17 @@ function peerTable(peers) {
     h(
       "tr",
       { key: one.peer_id },
-      h("th", { scope: "row" }, who(one)),
-      h("td", {}, linkWord(one)),
-      h("td", {}, stepWord(one)),
+      h("th", { scope: "row" }, who(one), h("small", { class: "narrow" }, linkWord(one))),
+      h("td", { class: "wide one-line" }, linkWord(one)),
+      h("td", { class: "one-line" }, stepWord(one)),
       num(one.latency_ms === null || one.latency_ms === undefined ? "–" : span(one.latency_ms / 1000)),
       num(one.load),
-      h("td", { class: "wide" }, one.capabilities.map((what) => what.split(" ")[0]).join(", ") || "–"),
+      h("td", { class: "wide" }, one.capabilities.length ? one.capabilities.map((what, at) => [at > 0 && ", ", name(what.split(" ")[0])]) : "–"),
     ),
   );
   const columns = [
     ["Peer"],
-    ["Link"],
+    ["Link", "wide"],
     ["Log", "", "whether the state it last told is one that this node had within the last minute"],
     ["Latency", "num"],
     ["Runs waiting", "num"],
@@ -142,7 +159,7 @@ function feed(root, signal) {
     if (!words) return;
     put(Date.now(), words);
     while (root.children.length > TOLD_MAX) root.lastChild.remove();
-    if (event.type === "peer") say(`${event.worker.worker_id} ${event.connected ? "joined" : "left"}`);
+    if (event.type === "peer") say(`${line(event.worker.worker_id, 40)} ${event.connected ? "joined" : "left"}`);
   };
   let waiting = [];
   listen(
@@ -170,7 +187,7 @@ function inWords(event) {
   const task = event.task_id && h("a", { href: to("tasks", event.task_id) }, h("code", {}, event.task_id.slice(0, 8)));
   switch (event.type) {
     case "task":
-      return [who(event.submitter), event.attempt ? " tries again, as " : " asks ", task, ` (${event.task_type}, ${counted(event.seats, "seat")})`];
+      return [who(event.submitter), event.attempt ? " tries again, as " : " asks ", task, " (", name(event.task_type), `, ${counted(event.seats, "seat")})`];
     case "jury":
       return ["A jury of ", count(event.jurors.length), " is signed for ", task];
     case "verdict":

@@ -4,7 +4,7 @@ import { live } from "../live.js";
 import { get, getBlob, path, post } from "../api.js";
 import { h, show } from "../dom.js";
 import { after, counted, line, short, span } from "../format.js";
-import { answer, badge, failure, id, quote, say, section, to, when, who } from "../parts.js";
+import { answer, badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
 import { runners, seatTiles } from "./seats.js";
 import { why } from "./why.js";
 
@@ -73,7 +73,9 @@ function page(found, seen, doing) {
         task.mine && " (this node)",
         " ",
         when(task.created_ms),
-        `, ${task.task_type}, ${counted(task.seats, "seat")}`,
+        ", ",
+        name(task.task_type),
+        `, ${counted(task.seats, "seat")}`,
         task.attempt > 0 && `, try ${task.attempt + 1}`,
       ),
       outcome(task, reasons),
@@ -101,7 +103,7 @@ function outcome(task, reasons) {
       h("strong", { dir: "auto" }, answer(reasons.answer ?? "")),
       h("span", { class: "quiet" }, task.unreplicated ? "one worker alone answered: nobody checked it" : `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`),
     );
-  return h("p", { class: "verdict", key: "verdict" }, badge(task.state), h("span", {}, line(task.waiting, 200) || reasons.because[0]));
+  return h("p", { class: "verdict", key: "verdict" }, badge(task.state), h("span", {}, line(task.waiting || reasons.because[0], 200)));
 }
 
 /** The five steps of a life, each with the moment it was reached as far as records tell. */
