@@ -30,6 +30,7 @@ from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 MESHSUB = "/meshsub/1.1.0"
 IDENTIFY = "/ipfs/id/1.0.0"
 PING = "/ipfs/ping/1.0.0"
+LINGER_S = 0.03  # how long a stranger stays to see his packet arrive
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from protocol.params import Network, NetworkParams, network_of
 from protocol.record import Verified, seal
 from protocol.statements import Profile
 from protocol.topics import topics_of
-from tests.loopback.intruder import MESHSUB, Target, intruder, varint
-from tests.loopback.killers import KILLERS, LINGER_S, Killer, attempt
+from tests.loopback.intruder import LINGER_S, MESHSUB, Target, intruder, varint
+from tests.loopback.killers import KILLERS, Killer, attempt
 from tests.loopback.nodes import RealNode, Street, street, wait_final
 
 if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
