@@ -14,6 +14,22 @@ from tests.loopback.nodes import RealNode, street
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 NAMES = {"sue": "Sue", "ann": "Ann", "ben": "Ben", "cat": "Cat"}
 JURORS = ("ann", "ben", "cat")
+# How many columns of a plot hold something of a line; lines may cover each other.
+COLUMNS_DRAWN = """canvas => {
+    const style = getComputedStyle(document.documentElement);
+    const wanted = [0, 1, 2].map((at) => {
+        const probe = document.createElement("canvas").getContext("2d");
+        probe.fillStyle = style.getPropertyValue(`--line-${at}`).trim();
+        probe.fillRect(0, 0, 1, 1);
+        return [...probe.getImageData(0, 0, 1, 1).data];
+    });
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const is = (at) => (one) => one.every((value, part) => Math.abs(value - data[at + part]) < 10);
+    const found = new Set();
+    for (let at = 0; at < data.length; at += 4)
+        if (wanted.some(is(at))) found.add((at / 4) % canvas.width);
+    return found.size;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +137,61 @@ def test_certificate__is_downloaded_from_a_page_and_checked_on_another(
     drop(page, "forged.json", forged)
     expect(page.get_by_role("alert")).to_contain_text("does not prove")
     expect(proof).to_have_count(0)
+
+
+def test_leaderboard__draws_how_points_grew(
+    stage: tuple[RealNode, Players], visitor: Visitor
+) -> None:
+    node, players = stage
+    answers = dict.fromkeys(JURORS, "positive")
+    players.judge("sue", a_task("a first point", nonce=6), answers, openers=JURORS)
+    page = visitor.open(node, "/leaderboard")
+    plot = page.get_by_label("Points over the newest tasks")
+    names = [row["worker_id"] for row in node.ask("/leaderboard")]
+    expect(plot.get_by_role("listitem")).to_have_text(names)
+
+    players.judge("sue", a_task("one more", nonce=7), answers, openers=JURORS)
+
+    told = [f"{row['worker_id']} {row['points']}" for row in node.ask("/leaderboard")]
+    expect(plot.get_by_text(f"Points: {', '.join(told)}")).to_have_count(1)
+    canvas = plot.locator("canvas")
+    width = canvas.evaluate("canvas => canvas.width")
+    assert width / 2 < canvas.evaluate(COLUMNS_DRAWN) < width
+
+
+@pytest.mark.parametrize("way", ["new", "old"])
+def test_id__copies_itself_when_pressed(
+    stage: tuple[RealNode, Players], visitor: Visitor, way: str
+) -> None:
+    node, players = stage
+    task_id = players.ask("sue", a_task(f"copy me the {way} way", nonce=8)).hex()
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visitor.open(node, f"/tasks/{task_id}")
+    if way == "old":  # as on a page that is neither local nor HTTPS
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+
+    page.get_by_role("button", name="Copy task id").click()
+
+    expect(page.locator("#said")).to_have_text("Copied")
+    go(page, "/tasks")
+    page.locator("#ask-text").press("Control+V")
+    expect(page.locator("#ask-text")).to_have_value(task_id)
+
+
+def test_ask__is_sent_by_ctrl_enter_and_not_by_enter(
+    stage: tuple[RealNode, Players], visitor: Visitor
+) -> None:
+    node, _ = stage
+    page = visitor.open(node, "/tasks")
+    box = page.locator("#ask-text")
+    expect(page.get_by_label("Type")).to_have_value("echo")
+
+    box.press_sequentially("one line")
+    box.press("Enter")
+    box.press_sequentially("and another")
+    box.press("Control+Enter")
+
+    expect(page.locator(".view-task .said")).to_have_text("one line and another")
+    assert [task["text"] for task in node.ask("/tasks?mine=true")["tasks"]] == [
+        "one line\nand another"
+    ]
