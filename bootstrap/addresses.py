@@ -16,6 +16,11 @@ HINT = "add /p2p/PEER_ID: the other node prints its full address"
 ED25519_ID_PREFIX = bytes.fromhex("002408011220")  # identity multihash of a 32-byte Ed25519 key
 ED25519_ID_BYTES = len(ED25519_ID_PREFIX) + 32
 UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - refused, never bound
+NAME_BYTES_MAX = 253
+_NAME = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?\.?")
+# What ends so may be an IPv4 address to a resolver, which takes hundreds of spellings of each. The
+# "ends-in-a-number checker" of the WHATWG URL standard, https://url.spec.whatwg.org/#host-parsing.
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
 
 class BadAddress(MarketError):
@@ -67,6 +72,8 @@ def parse_address(text: str) -> PeerAddress:
         raise BadAddress(f"bad address {shown}: {host} means any address; name the one to dial")
     if not 1 <= port <= PORT_MAX:
         raise BadAddress(f"bad address {shown}: port {port} is not within 1 to {PORT_MAX}")
+    if names[0].startswith("dns"):
+        check_name(host, shown)
     if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
         raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
     return PeerAddress(str(address), PeerId(values["p2p"]), host, port)
@@ -88,6 +95,27 @@ def read_parts(text: str, shown: str) -> tuple[Multiaddr, list[str], dict[str, s
         return address, names, {name: str(address.value_for_protocol(name)) for name in names}
     except Exception as error:  # the multiaddr package raises what its codecs raise
         raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+
+
+def check_name(name: str, shown: str) -> None:
+    """See that a host is a DNS name, and no IP address in disguise.
+
+    Args:
+        name: The host.
+        shown: What a person is told that it stands in.
+
+    Raises:
+        BadAddress: It is none.
+    """
+    if not _NAME.fullmatch(name) or len(name) > NAME_BYTES_MAX or ".." in name:
+        raise BadAddress(
+            f"bad address {shown}: {name!r} is no name: at most {NAME_BYTES_MAX} of A-Z, 0-9, . - _"
+        )
+    if _ENDS_IN_A_NUMBER.fullmatch(name):
+        raise BadAddress(
+            f"bad address {shown}: {name!r} is no name, it ends in a number; "
+            "write an IP address as /ip4/HOST or /ip6/HOST"
+        )
 
 
 def _behind(before: str, rest: str, shown: str) -> PeerAddress:

@@ -14,16 +14,15 @@ from bootstrap.addresses import (
     UNSPECIFIED,
     BadAddress,
     PeerAddress,
+    check_name,
     parse_address,
     read_parts,
 )
 from protocol.ids import PeerId
 
-NAME_BYTES_MAX = 253
 DNSADDR = "/dnsaddr/"
 NEED = "write it as HOST:PORT, /ip4/HOST/tcp/PORT or /ip4/HOST/tcp/PORT/p2p/PEER_ID"
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+)):(\d{1,5})")
-_NAME = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def parse_lead(text: str) -> Lead:
         return _parse_place(f"/ip6/{ip6}/tcp/{int(port)}", shown)
     first = "ip4" if re.fullmatch(r"[0-9.]+", host) else "dns"
     if first == "dns":
-        _check_name(host, shown)
+        check_name(host, shown)
     return _parse_place(f"/{first}/{host}/tcp/{int(port)}", shown)
 
 
@@ -98,13 +97,13 @@ def _parse_place(text: str, shown: str) -> OpenPlace:
     if not 1 <= port <= PORT_MAX:
         raise BadAddress(f"bad address {shown}: port {port} is not within 1 to {PORT_MAX}")
     if names[0].startswith("dns"):
-        _check_name(host, shown)
+        check_name(host, shown)
     return OpenPlace(str(address), host, port)
 
 
 def _parse_list(text: str, shown: str) -> AddressList:
     name, _, end = text.removeprefix(DNSADDR).partition("/")
-    _check_name(name, shown)
+    check_name(name, shown)
     name = name.lower().removesuffix(".")
     if not end:
         return AddressList(DNSADDR + name, name, None)
@@ -116,10 +115,3 @@ def _parse_list(text: str, shown: str) -> AddressList:
     except BadAddress as error:
         raise BadAddress(f"bad address {shown}: {peer_id!r} is no Ed25519 peer id") from error
     return AddressList(f"{DNSADDR}{name}/p2p/{parsed.peer_id}", name, parsed.peer_id)
-
-
-def _check_name(name: str, shown: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > NAME_BYTES_MAX or ".." in name:
-        raise BadAddress(
-            f"bad address {shown}: {name!r} is no name: at most {NAME_BYTES_MAX} of A-Z, 0-9, . - _"
-        )

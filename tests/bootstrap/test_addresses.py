@@ -10,10 +10,27 @@ from bootstrap.addresses import BadAddress, parse_address
 
 PEER = "12D3KooWRdFFg3yTbTsDq5Z1yCvCWbqznEFro9jeVivo7rkayJ4D"
 RELAY = "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWGSrXQQXYp31AUbZ64eJMb3hGywN4dmzpaZW3rWW22EfF"
+IPS_IN_DISGUISE = [
+    "0x01020304",
+    "0X1020304",
+    "0x001020304",
+    "16909060",
+    "0100401404",
+    "1.2.3.4",
+    "1.2.3.4.",
+    "1.2.772",
+    "01.02.03.04",
+    "a.0x7f",
+    "a.0x",
+    "09",
+]
 RSA_PEER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
 
 
-@pytest.mark.parametrize("start", ["/ip4/192.0.2.7", "/ip6/2001:db8::1", "/dns4/a.example"])
+@pytest.mark.parametrize(
+    "start",
+    ["/ip4/192.0.2.7", "/ip6/2001:db8::1", "/dns4/a.example", "/dns/node-1", "/dns6/1.0xg."],
+)
 def test_parse_address__reads_what_a_node_prints(start: str) -> None:
     text = f"{start}/tcp/4001/p2p/{PEER}"
 
@@ -58,6 +75,9 @@ def test_parse_address__reads_who_is_behind_a_relay() -> None:
         (f"{RELAY}/p2p-circuit/p2p/{PEER}/p2p-circuit/p2p/{PEER}", "PEER_ID alone"),
         (f"{RELAY}/p2p-circuit{RELAY[RELAY.index('/p2p/') :]}", "the relay is the peer itself"),
         (f"/dns4/{'a' * 300}/tcp/4001/p2p/{PEER}", "longer than 256 bytes"),
+        (f"/dns4/bücher.example/tcp/4001/p2p/{PEER}", "is no name"),
+        (f"/dns/１.2.3.4/tcp/4001/p2p/{PEER}", "is no name"),
+        *((f"/dns4/{host}/tcp/4001/p2p/{PEER}", "ends in a number") for host in IPS_IN_DISGUISE),
     ],
 )
 def test_parse_address__says_what_is_wrong_and_names_the_value(text: str, said: str) -> None:

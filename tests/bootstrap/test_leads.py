@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.leads import AddressList, OpenPlace, parse_lead
 from tests.bootstrap.peer_names import address, peer
+from tests.bootstrap.test_addresses import IPS_IN_DISGUISE
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,14 @@ def test_parse_lead__says_what_is_wrong_and_names_the_value(text: str, said: str
     assert said in str(caught.value)
     assert repr(text)[:50] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", IPS_IN_DISGUISE)
+def test_parse_lead__takes_an_ip_address_in_one_spelling_alone(host: str) -> None:
+    forms = [f"/dns4/{host}/tcp/7460", f"/dns/{host}/tcp/7460", f"/dnsaddr/{host}", f"{host}:7460"]
+    for text in forms if host != "1.2.3.4" else forms[:-1]:
+        with pytest.raises(BadAddress):
+            parse_lead(text)
 
 
 @given(
