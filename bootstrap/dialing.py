@@ -1,6 +1,6 @@
 """What joining needs of the network, and what it is told when a dial leads to somebody else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from protocol.errors import MarketError
@@ -17,6 +17,18 @@ class SomebodyElse(MarketError):
     def __init__(self, message: str, *, found: str) -> None:
         super().__init__(message)
         self.found = found
+
+
+class AlreadyConnected(MarketError):
+    """The peer is connected some other way: whether it is at the address was not tried."""
+
+
+Allows = Callable[[str], bool]  # whether a connection to an IP address may be opened
+
+
+def anywhere(host: str) -> bool:
+    """Allow a connection to any IP address."""
+    return True
 
 
 class Connected(Protocol):
@@ -46,10 +58,15 @@ class Connected(Protocol):
 class Dialer(Protocol):
     """Whoever opens connections for us; every call has a time limit of its own."""
 
-    async def dial(self, address: str) -> PeerId:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
         """Connect to one full multiaddr.
 
+        Args:
+            address: Where.
+            allows: Asked about every IP address that a name in it stands for.
+
         Raises:
+            AlreadyConnected: The peer was connected before the address was tried.
             SomebodyElse: Another identity answers there.
             MarketError: No authenticated connection came about.
         """

@@ -9,11 +9,18 @@ import trio
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
 from bootstrap.dial_policy import choose, next_due_ms, settle
-from bootstrap.dialing import Connected, Dialer, SomebodyElse
+from bootstrap.dialing import (
+    Allows,
+    AlreadyConnected,
+    Connected,
+    Dialer,
+    SomebodyElse,
+    anywhere,
+)
 from bootstrap.following import Leads
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
-from bootstrap.network_group import group_of
+from bootstrap.network_group import NAMES, group_at
 from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
@@ -156,14 +163,17 @@ class Joiner:
         connected = {peer.peer_id for peer in peers}
         return connected | {PeerId(key) for key in (*self._dialling, *self._attempts.weary())}
 
-    def _groups(self, peers: Sequence[Connected]) -> list[str]:
-        """Return the group of everybody we dialled, but for those who proved to be of no use."""
+    def _groups(self, peers: Sequence[Connected]) -> list[set[str]]:
+        """Return the groups of everybody we dialled, but for those who proved to be of no use.
+
+        Whoever was dialled by a name counts among the names as well as where the name led.
+        """
         outbound = [
-            _group_at(peer.address)
+            {group_at(peer.address), *([NAMES] if self._meetings.is_named(peer.peer_id) else [])}
             for peer in peers
             if peer.outbound and (peer.is_ours or self._meetings.is_in_doubt(peer.peer_id))
         ]
-        return [*outbound, *self._dialling.values()]
+        return [*outbound, *({group} for group in self._dialling.values())]
 
     def _dial_what_is_due(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
         self._follow_leads(peers, nursery)
@@ -174,6 +184,7 @@ class Joiner:
             outbound=self._groups(peers),
             now_ms=self._clock_ms(),
             most=min(DIALS_MAX - len(self._dialling), self._attempts.left),
+            dice=self._dice,
         )
         for place in due:
             self._begin(place, nursery)
@@ -185,7 +196,9 @@ class Joiner:
 
     async def _dial(self, place: Place) -> None:
         try:
-            await self._dialer.dial(place.address)
+            await self._dialer.dial(place.address, allows=self._allows(place))
+        except AlreadyConnected:
+            self._meetings.feelers.discard(place.peer_id)
         except SomebodyElse as error:
             self._note_failure(place)
             if place.is_configured:
@@ -201,6 +214,13 @@ class Joiner:
             self._dialling.pop(place.peer_id, None)
             self._wake.set()
         self._progress.note_tried(place.address)
+
+    def _allows(self, place: Place) -> Allows:
+        """Return where the name in an address may lead: a stranger may have named it."""
+        neighbours = list(self._neighbours())
+        if place.is_configured or (place.worked_ms and not neighbours):
+            return anywhere
+        return lambda host: is_within_reach(host, neighbours)
 
     def _note_failure(self, place: Place) -> None:
         self._meetings.feelers.discard(place.peer_id)
@@ -238,10 +258,11 @@ class Joiner:
 
     def _follow_leads(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
         weary = self._attempts.weary()
+        is_joined = any(peer.is_ours for peer in peers)
         for lead in self._leads.open():
             trial = self._attempts.trials.get(lead.text)
             is_due = trial is None or trial.due_ms <= self._clock_ms()
-            is_list_read = isinstance(lead, AddressList) and trial is not None and peers
+            is_list_read = isinstance(lead, AddressList) and trial is not None and is_joined
             has_room = self._attempts.left > 0 and len(self._dialling) < DIALS_MAX
             if (
                 is_due
@@ -296,7 +317,7 @@ class Joiner:
         if peer_id is None:
             return ""
         found = (peer for peer in self._dialer.peers() if peer.peer_id == peer_id)
-        return next((_group_at(peer.address) for peer in found), "")
+        return next((group_at(peer.address) for peer in found), "")
 
     def _tell(self, peers: Sequence[Connected]) -> None:
         now_ms = self._clock_ms()
@@ -316,13 +337,6 @@ def _parse_quietly(text: str) -> PeerAddress | None:
         return parse_address(text)
     except BadAddress:
         return None
-
-
-def _group_at(address: str) -> str:
-    """Return the group of a connection's address, a multiaddr that may lack its end."""
-    parts = address.split("/")
-    port = int(parts[4]) if len(parts) > 4 and parts[4].isdecimal() else 0
-    return group_of(parts[2], port) if len(parts) > 2 else ""
 
 
 def _host_at(address: str) -> str:

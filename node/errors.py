@@ -18,7 +18,7 @@ MarketError (protocol.errors)
 └── InferenceFailed        no answer came from the model; nobody commits, a stand-by steps in
 """
 
-from bootstrap.dialing import SomebodyElse
+from bootstrap.dialing import AlreadyConnected, SomebodyElse
 from protocol.errors import MarketError
 
 
@@ -72,6 +72,10 @@ class NetError(MarketError):
 
 class DialFailed(NetError):
     """No authenticated connection to that address came about."""
+
+
+class NotTried(AlreadyConnected, DialFailed):
+    """The peer is connected some other way: whether it is at that address was not tried."""
 
 
 class WrongPeer(SomebodyElse, DialFailed):

@@ -10,6 +10,7 @@ from typing import Protocol
 import trio
 
 from bootstrap.book_file import open_book
+from bootstrap.dialing import Allows, anywhere
 from bootstrap.join import Joiner
 from bootstrap.leads import parse_lead
 from node.clock import Clock
@@ -35,7 +36,7 @@ HEARD_PER_S_MAX = 16  # presences whose addresses are looked at; each costs half
 class JoinNet(Protocol):
     """What joining asks of the network door; see `bootstrap.dialing.Dialer`."""
 
-    async def dial(self, address: str) -> PeerId:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
         """Connect to one full multiaddr."""
         ...
 

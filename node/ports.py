@@ -74,9 +74,10 @@ class Net(Protocol):
         ...
 
     async def dial(self, address: str) -> PeerId:
-        """Connect to one full multiaddr; an existing connection is returned as it is.
+        """Connect to one full multiaddr.
 
         Raises:
+            NotTried: The peer is connected some other way.
             DialFailed: No authenticated connection came about in time.
         """
         ...

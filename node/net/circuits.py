@@ -16,7 +16,8 @@ from libp2p.relay.circuit_v2.protocol_buffer import StatusCode, to_proto_status
 from multiaddr import Multiaddr
 
 from bootstrap.addresses import CIRCUIT, BadAddress, PeerAddress, parse_address
-from node.errors import DialFailed
+from bootstrap.dialing import Allows, anywhere
+from node.errors import DialFailed, NotTried
 from node.net.circuit import (
     HOP,
     STOP,
@@ -45,7 +46,7 @@ class Circuits:
         self,
         *,
         host: IHost,
-        dial_relay: Callable[[str], Awaitable[ID]],
+        dial_relay: Callable[[str, Allows], Awaitable[ID]],
         is_welcome: Callable[[ID], bool],
         is_member: Callable[[ID], bool],
         is_reserved: Callable[[ID], bool],
@@ -84,18 +85,24 @@ class Circuits:
         """Let circuits in from now on."""
         self._host.set_stream_handler(STOP, self._admit)
 
-    async def dial(self, address: str) -> ID:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> ID:
         """Connect to the peer at a full multiaddr behind a relay.
 
+        Args:
+            address: Where.
+            allows: Asked about every IP address that a name in it stands for.
+
         Raises:
+            NotTried: The peer is connected some other way.
             DialFailed: It cannot be used, or no authenticated connection came in time.
         """
         place, peer_id = self._read(address)
         lock = self._locks[peer_id]
         try:
             async with lock:
-                if not self._swarm.get_connections(peer_id):
-                    await self._connect(place, peer_id)
+                if self._swarm.get_connections(peer_id):
+                    raise NotTried(f"{peer_id} is connected already")
+                await self._connect(place, peer_id, allows)
         finally:
             if not lock.locked():
                 self._locks.pop(peer_id, None)
@@ -115,9 +122,9 @@ class Circuits:
             raise DialFailed(f"{peer_id} misbehaved and is refused for a while")
         return place, peer_id
 
-    async def _connect(self, place: PeerAddress, peer_id: ID) -> None:
+    async def _connect(self, place: PeerAddress, peer_id: ID, allows: Allows) -> None:
         before = set(self._swarm.get_connections_map())
-        relay_id = await self._dial_relay(place.relay)
+        relay_id = await self._dial_relay(place.relay, allows)
         is_joined = False
         try:
             with trio.fail_after(2 * self._limits.message_s + self._handshake_s):

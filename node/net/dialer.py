@@ -17,7 +17,8 @@ from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
-from node.errors import DialFailed, WrongPeer
+from bootstrap.dialing import Allows, anywhere
+from node.errors import DialFailed, NotTried, WrongPeer
 from node.net.counters import Counters
 from node.net.identity import public_key_of, read_peer_id
 from node.net.limits import NetLimits
@@ -53,10 +54,15 @@ class Dialer:
         self._counters = counters
         self._locks: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
 
-    async def dial(self, address: str) -> ID:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> ID:
         """Connect to the peer at a full multiaddr.
 
+        Args:
+            address: Where.
+            allows: Asked about every IP address that a name in it stands for.
+
         Raises:
+            NotTried: The peer was connected before the address was tried.
             WrongPeer: Somebody else answers there.
             DialFailed: The address is not usable, or no authenticated connection came in time.
         """
@@ -64,12 +70,24 @@ class Dialer:
         lock = self._locks[peer_id]
         try:
             async with lock:
-                if not self._is_connected(peer_id):
-                    await self._connect(address, target, peer_id)
+                if self._is_connected(peer_id):
+                    raise NotTried(f"{peer_id} is connected already")
+                await self._connect(address, target, peer_id, allows)
         finally:
             if not lock.locked():
                 self._locks.pop(peer_id, None)
         return peer_id
+
+    async def reach(self, address: str, allows: Allows = anywhere) -> ID:
+        """Connect to the peer of a full multiaddr, or leave it at the connection that there is.
+
+        Raises:
+            DialFailed: There is none, and none came about.
+        """
+        try:
+            return await self.dial(address, allows=allows)
+        except NotTried:
+            return self._read(address)[1]
 
     async def meet(self, address: str) -> ID:
         """Connect to whoever answers at a multiaddr without a peer id, and return who that is.
@@ -139,9 +157,9 @@ class Dialer:
             raise DialFailed(f"{peer_id} misbehaved and is refused for a while")
         return target, peer_id
 
-    async def _connect(self, address: str, target: Multiaddr, peer_id: ID) -> None:
+    async def _connect(self, address: str, target: Multiaddr, peer_id: ID, allows: Allows) -> None:
         reason = "its name has no address"
-        for resolved in await self._resolve(target):
+        for resolved in await self._resolve(target, allows):
             try:
                 with trio.fail_after(self._limits.dial_s):
                     await self._swarm.dial_addr(resolved, peer_id)
@@ -162,8 +180,12 @@ class Dialer:
         self._counters.add("dials_failed")
         raise DialFailed(f"cannot reach {address}: {reason}")
 
-    async def _resolve(self, target: Multiaddr) -> list[Multiaddr]:
-        """Return addresses that begin with an IP and carry no peer id."""
+    async def _resolve(self, target: Multiaddr, allows: Allows = anywhere) -> list[Multiaddr]:
+        """Return addresses that begin with an IP and carry no peer id.
+
+        Raises:
+            DialFailed: There is none, or none that is allowed.
+        """
         first = next(iter(target.protocols())).name
         port = _tcp_port(target)
         if first in ("ip4", "ip6"):
@@ -181,7 +203,10 @@ class Dialer:
         resolved = [
             Multiaddr(f"/{'ip6' if family == trio.socket.AF_INET6 else 'ip4'}/{end[0]}/tcp/{port}")
             for family, _, _, _, end in found
+            if allows(str(end[0]).partition("%")[0])
         ]
+        if found and not resolved:
+            raise DialFailed(f"{name!r} is {found[0][4][0]}, which a stranger may not have us dial")
         return list(dict.fromkeys(resolved))[:RESOLVED_MAX]
 
 

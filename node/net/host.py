@@ -12,6 +12,7 @@ from libp2p.peer.id import ID
 from libp2p.tools.anyio_service import background_trio_service
 
 from bootstrap.addresses import CIRCUIT
+from bootstrap.dialing import Allows, anywhere
 from node.errors import PeerFailed, StartError
 from node.net.counters import Counters
 from node.net.dialer import Dialer
@@ -120,7 +121,7 @@ class NetHost:
         )
         self._nat = Nat(
             host=self._host,
-            dial_relay=self._dialer.dial,
+            dial_relay=self._dialer.reach,
             is_welcome=self._is_welcome,
             is_member=self._pubsub.follows_all,
             is_announced=bool(announce),
@@ -223,14 +224,19 @@ class NetHost:
         await self._pubsub.publish(topic, data)
         await trio.lowlevel.checkpoint()
 
-    async def dial(self, address: str) -> PeerId:
-        """Connect to one full multiaddr; an existing connection is returned as it is.
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
+        """Connect to one full multiaddr.
+
+        Args:
+            address: Where.
+            allows: Asked about every IP address that a name in it stands for.
 
         Raises:
+            NotTried: The peer is connected some other way.
             DialFailed: No authenticated connection came about in time.
         """
         dialer = self._nat if CIRCUIT in address else self._dialer
-        return PeerId(str(await dialer.dial(address)))
+        return PeerId(str(await dialer.dial(address, allows=allows)))
 
     async def meet(self, address: str) -> PeerId:
         """Connect to whoever answers at a multiaddr without a peer id, and return who that is.

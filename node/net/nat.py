@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from libp2p.abc import IHost
 from libp2p.peer.id import ID
 
+from bootstrap.dialing import Allows, anywhere
 from node.net.circuit import CircuitLimits
 from node.net.circuits import Circuits
 from node.net.counters import Counters
@@ -20,7 +21,7 @@ class Nat:
         self,
         *,
         host: IHost,
-        dial_relay: Callable[[str], Awaitable[ID]],
+        dial_relay: Callable[[str, Allows], Awaitable[ID]],
         is_welcome: Callable[[ID], bool],
         is_member: Callable[[ID], bool],
         is_announced: bool,
@@ -73,10 +74,15 @@ class Nat:
         """Return the full multiaddrs at which we are dialled through relays."""
         return self._reach.addresses()
 
-    async def dial(self, address: str) -> ID:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> ID:
         """Connect to the peer at a full multiaddr behind a relay.
 
+        Args:
+            address: Where.
+            allows: Asked about every IP address that a name in it stands for.
+
         Raises:
+            NotTried: The peer is connected some other way.
             DialFailed: It cannot be used, or no authenticated connection came in time.
         """
-        return await self._circuits.dial(address)
+        return await self._circuits.dial(address, allows=allows)

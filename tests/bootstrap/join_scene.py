@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from bootstrap.dialing import Connected, SomebodyElse
+from bootstrap.dialing import Allows, Connected, SomebodyElse, anywhere
 from bootstrap.join import Joiner
 from bootstrap.leads import parse_lead
 from bootstrap.peer_book import PeerBook
@@ -39,7 +39,7 @@ class FakeDialer:
     hung_up: list[PeerId] = field(default_factory=list)
     fails_after_s: float = 1.0
 
-    async def dial(self, address: str) -> PeerId:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
         place, _, peer_id = address.rpartition("/p2p/")
         found = await self._reach(address, place)
         if found != peer_id:

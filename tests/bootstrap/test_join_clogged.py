@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from bootstrap.dial_policy import DELAY_MS_MAX
-from bootstrap.dialing import Connected
+from bootstrap.dialing import Allows, Connected, anywhere
 from bootstrap.join import Joiner
 from bootstrap.leads import parse_lead
 from bootstrap.peer_book import PeerBook
@@ -101,7 +101,7 @@ class Door(FakeDialer):
         self.town = town
         self.own = own
 
-    async def dial(self, address: str) -> PeerId:
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
         name = PeerId(address.rpartition("/p2p/")[2])
         other = NUMBER[name]
         self.dials.append((trio.current_time(), address))

@@ -12,10 +12,11 @@ from libp2p.pubsub.pubsub_notifee import PubsubNotifee
 from libp2p.tools.anyio_service.trio_tasks import MAX_CHILDREN_TASKS
 from multiaddr import Multiaddr
 
-from node.errors import DialFailed, StartError
+from node.errors import DialFailed, NotTried, StartError
 from node.net import watchdog
 from node.net.limits import NetLimits
 from node.net.sockets import abort, dialable
+from protocol.ids import PeerId
 from tests.loopback.bare_process import bare_process
 from tests.loopback.intruder import Target, intruder
 from tests.node.net_hosts import LOG, Station, connect, running, seed_of, until
@@ -114,10 +115,19 @@ async def test_dial__resolves_names() -> None:
 async def test_dial__makes_one_connection_however_often_it_is_asked() -> None:
     ann, bob = a_station("ann"), a_station("bob")
     async with running(ann, bob):
+        found: list[PeerId | None] = []
+
+        async def dial() -> None:
+            try:
+                found.append(await ann.net.dial(bob.net.addresses()[0]))
+            except NotTried:
+                found.append(None)
+
         async with trio.open_nursery() as nursery:
             for _ in range(5):
-                nursery.start_soon(ann.net.dial, bob.net.addresses()[0])
+                nursery.start_soon(dial)
 
+        assert found == [bob.net.peer_id, *[None] * 4]
         assert len(ann.net.peers()) == 1
         assert ann.net.stats()["dials_done"] == 1
 

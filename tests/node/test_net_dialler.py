@@ -5,8 +5,9 @@ import socket
 import pytest
 import trio
 
-from node.errors import DialFailed, WrongPeer
+from node.errors import DialFailed, NotTried, WrongPeer
 from node.net.limits import NetLimits
+from tests.bootstrap.peer_names import peer
 from tests.node.net_hosts import LOG, Station, running, until
 
 
@@ -39,6 +40,35 @@ async def test_meet__finds_the_way_by_name() -> None:
         port = place_of(bob).split("/")[4]
 
         assert await ann.net.meet(f"/dns/localhost/tcp/{port}") == bob.net.peer_id
+
+
+async def test_dial__does_not_say_that_an_address_led_to_one_who_came_another_way() -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        await ann.net.dial(bob.net.addresses()[0])
+
+        with pytest.raises(NotTried):
+            await ann.net.dial(f"/ip4/127.0.0.1/tcp/1/p2p/{bob.net.peer_id}")
+
+
+@pytest.mark.parametrize("way", ["", "/p2p-circuit"])
+async def test_dial__has_no_name_lead_where_no_stranger_may_have_us_dial(way: str) -> None:
+    ann, bob = a_station("ann"), a_station("bob")
+    asked: list[str] = []
+
+    def allows(host: str) -> bool:
+        asked.append(host)
+        return False
+
+    async with running(ann, bob):
+        port = place_of(bob).split("/")[4]
+        target = f"/dns4/localhost/tcp/{port}/p2p/{bob.net.peer_id}"
+        beyond = f"{way}/p2p/{peer(9)}" if way else ""
+        with pytest.raises(DialFailed, match="which a stranger may not have us dial"):
+            await ann.net.dial(target + beyond, allows=allows)
+
+        assert asked == ["127.0.0.1"]
+        assert bob.net.peers() == ()
 
 
 async def test_meet__opens_no_second_connection() -> None:

@@ -6,6 +6,8 @@ from node.net.limits import NetLimits
 from node.net.patches import patch_libp2p
 from tests.node.net_hosts import Station, connect, running, until
 
+FRAME = bytes(12)  # what no part of the host writes meanwhile
+
 
 class SlowLine:
     """A secured connection that takes nothing until it flows."""
@@ -16,10 +18,10 @@ class SlowLine:
         self.waiting = 0
 
     async def write(self, data: bytes) -> None:
-        self.waiting += 1
+        self.waiting += data == FRAME
         await self.flows.wait()
         await self._line.write(data)  # type: ignore[attr-defined]
-        self.waiting -= 1
+        self.waiting -= data == FRAME
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._line, name)
@@ -37,7 +39,7 @@ async def test_write_frame__is_finished_though_its_writer_was_cancelled() -> Non
         conn.muxed_conn.secured_conn = line
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(conn.muxed_conn._write_frame, bytes(12))
+            nursery.start_soon(conn.muxed_conn._write_frame, FRAME)
             await until(lambda: line.waiting == 1)
             nursery.cancel_scope.cancel()
             line.flows.set()
