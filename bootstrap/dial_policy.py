@@ -1,7 +1,7 @@
 """Which address to dial next, and how long to leave one alone that did not work."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bootstrap.addresses import CIRCUIT
@@ -112,27 +112,31 @@ def choose(
     *,
     trials: Mapping[str, Trial],
     connected: Collection[PeerId],
-    outbound: Collection[str],
+    outbound: Collection[Collection[str]],
     now_ms: int,
     most: int,
+    dice: Callable[[], float],
 ) -> list[Place]:
     """Return the places to dial now, best first, one for each peer that is not connected.
 
     Anchors come first; then what is proven or configured and what was only heard of take turns:
     neither a poisoned table nor a flood of rumours has all of our dials. Spreads over the groups,
     and goes on in one that has OUTBOUND_PER_GROUP_MAX only while there is no other. None but
-    configured ones once OUTBOUND_TARGET peers were dialled.
+    configured ones once OUTBOUND_TARGET peers were dialled. Among peers that never worked chance
+    decides: in any order he knows, whoever speaks up again and again would come before all others.
 
     Args:
         places: All that is known.
         trials: What came of dialling, by address.
         connected: Who is connected or being dialled.
-        outbound: The group of each peer that we dialled, or are dialling.
+        outbound: The groups that each peer counts in which we dialled, or are dialling.
         now_ms: The moment.
         most: How many may be dialled.
+        dice: A number from 0 up to but not including 1, thrown once for each peer.
     """
     free = [place for place in places if place.peer_id not in connected]
-    groups = Counter(outbound)
+    groups = Counter(group for each in outbound for group in each)
+    lots = {peer_id: dice() for peer_id in dict.fromkeys(place.peer_id for place in free)}
     elsewhere = {
         place.group
         for place in free
@@ -157,7 +161,9 @@ def choose(
             proven.add(place.peer_id)
         if settle(trials.get(place.address, Trial()), now_ms).due_ms <= now_ms:
             rival = best.setdefault(place.peer_id, place)
-            best[place.peer_id] = min(rival, place, key=lambda one: _rank(one, trials, {}, now_ms))
+            best[place.peer_id] = min(
+                rival, place, key=lambda one: _rank(one, trials, {}, lots, now_ms)
+            )
     queues: tuple[list[Place], list[Place]] = ([], [])
     for place in best.values():
         queues[place.peer_id not in proven].append(place)
@@ -170,7 +176,7 @@ def choose(
         )
         if not fit:
             break
-        place = min(fit, key=lambda one: _rank(one, trials, groups, now_ms))
+        place = min(fit, key=lambda one: _rank(one, trials, groups, lots, now_ms))
         chosen.append(place)
         taken.add(place.peer_id)
         groups[place.group] += 1
@@ -196,8 +202,12 @@ def next_due_ms(
 
 
 def _rank(
-    place: Place, trials: Mapping[str, Trial], groups: Mapping[str, int], now_ms: int
-) -> tuple[int, bool, int, bool, bool, int, int, str]:
+    place: Place,
+    trials: Mapping[str, Trial],
+    groups: Mapping[str, int],
+    lots: Mapping[PeerId, float],
+    now_ms: int,
+) -> tuple[int, bool, int, bool, bool, int, float, int, str]:
     trial = settle(trials.get(place.address, Trial()), now_ms)
     return (
         trial.failures,
@@ -206,6 +216,7 @@ def _rank(
         not place.is_anchor,
         not place.is_configured,
         -place.worked_ms,
+        lots[place.peer_id],
         -place.heard_ms,
         place.address,
     )

@@ -9,6 +9,7 @@ import trio
 from bootstrap.attempts import Attempts
 from bootstrap.dial_policy import OUTBOUND_TARGET
 from bootstrap.dialing import Connected, Dialer
+from bootstrap.network_group import NAMES, group_at
 from bootstrap.peer_book import ANCHORS_MAX, PeerBook
 from protocol.errors import MarketError
 from protocol.ids import PeerId
@@ -95,6 +96,11 @@ class Meetings:
         """Return whether we met a peer so recently that we cannot know yet what it is."""
         met = self._met.get(peer_id)
         return met is not None and not met.is_proven and self._age_ms(met) < DOUBT_MS
+
+    def is_named(self, peer_id: PeerId) -> bool:
+        """Return whether a name led us to a peer."""
+        met = self._met.get(peer_id)
+        return met is not None and group_at(met.address) == NAMES
 
     def is_at(self, where: str) -> bool:
         """Return whether somebody whom we met is at a place, a multiaddr without a peer id."""

@@ -1,12 +1,14 @@
 """Which part of the internet a host is in: what one attacker has many of in one place.
 
 Whoever rents a thousand addresses mostly has them in a few /16 of IPv4 or /32 of IPv6. Within a
-private network there is nothing to tell apart so: there, each host is a group of its own.
+private network there is nothing to tell apart so: there, each host is a group of its own. Names are
+one group all together: whoever has one has any number of them, and they lead wherever he says.
 """
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+NAMES = "names"  # the group of every name
 NETWORK_BITS = 64  # of an IPv6 address: whoever has one address has them all
 _CACHED_MAX = 4_096
 _SHARED = ("100.64.", *(f"100.{n}." for n in range(65, 128)))  # carrier NAT, RFC 6598
@@ -21,12 +23,12 @@ def group_of(host: str, port: int = 0) -> str:
         port: Tells apart the nodes of one machine on loopback, and nothing else.
 
     >>> group_of("192.0.2.7"), group_of("2001:db8:1::7"), group_of("boot.example.org")
-    ('192.0', '2001:db8', 'example.org')
+    ('192.0', '2001:db8', 'names')
     """
     try:
         ip = ip_address(host)
     except ValueError:
-        return ".".join(host.lower().rstrip(".").split(".")[-2:])
+        return NAMES
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     if ip.is_loopback:
@@ -53,6 +55,13 @@ def client_of(host: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ip_network((int(ip), NETWORK_BITS), strict=False))
+
+
+def group_at(address: str) -> str:
+    """Return the group of a connection's address, a multiaddr that may lack its end."""
+    parts = address.split("/")
+    port = int(parts[4]) if len(parts) > 4 and parts[4].isdecimal() else 0
+    return group_of(parts[2], port) if len(parts) > 2 else ""
 
 
 @lru_cache(maxsize=_CACHED_MAX)

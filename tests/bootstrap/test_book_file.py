@@ -60,8 +60,7 @@ def test_encode_book__of_a_full_book_takes_less_than_may_be_read() -> None:
     book = PeerBook()
     for group in range(128):
         for number in range(12):
-            name = "a" * 60 + f".{group}.example{number}.org"
-            text = f"/dns4/{name}/tcp/4001/p2p/{peer(1000 * group + number)}"
+            text = f"{public(group, number)}/p2p-circuit/p2p/{peer(1000 * group + number)}"
             book.heard(text, 2**52, f"teller {number}")
             if number < 2:
                 book.worked(text, 2**52)

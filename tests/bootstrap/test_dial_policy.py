@@ -1,5 +1,8 @@
 """When which address is dialled."""
 
+import random
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +37,16 @@ def a_place(number: int, group: str = "", worked_ms: int = 0, *, is_anchor: bool
 
 def chosen_of(places: list[Place], *outbound: str, most: int = 99, **trials: Trial) -> list[Place]:
     by_address = {address(int(name[1:])): trial for name, trial in trials.items()}
-    return choose(places, trials=by_address, connected=(), outbound=outbound, now_ms=50, most=most)
+    groups = [{group} for group in outbound]
+    return choose(
+        places,
+        trials=by_address,
+        connected=(),
+        outbound=groups,
+        now_ms=50,
+        most=most,
+        dice=random.Random(7).random,
+    )
 
 
 PLACES = [a_place(n, worked_ms=n) for n in range(8)]
@@ -72,8 +84,17 @@ def test_after_success__clears_only_once_the_connection_lasted() -> None:
 
     def is_chosen(now_ms: int) -> bool:
         trials = {place.address: trial}
-        found = choose([place], trials=trials, connected=(), outbound=(), now_ms=now_ms, most=1)
-        return bool(found)
+        return bool(
+            choose(
+                [place],
+                trials=trials,
+                connected=(),
+                outbound=(),
+                now_ms=now_ms,
+                most=1,
+                dice=lambda: 0.0,
+            )
+        )
 
     assert trial.failures == 4
     assert not is_chosen(1_000 + 3_999)
@@ -85,7 +106,15 @@ def test_after_success__clears_only_once_the_connection_lasted() -> None:
 def test_choose__takes_what_is_due_and_not_connected_once_per_peer(
     trials: dict[str, Trial], connected: set[PeerId], now_ms: int
 ) -> None:
-    chosen = choose(PLACES, trials=trials, connected=connected, outbound=(), now_ms=now_ms, most=99)
+    chosen = choose(
+        PLACES,
+        trials=trials,
+        connected=connected,
+        outbound=(),
+        now_ms=now_ms,
+        most=99,
+        dice=lambda: 0.0,
+    )
 
     due = {
         place.peer_id
@@ -113,6 +142,55 @@ def test_choose__takes_what_worked_and_what_was_heard_of_by_turns() -> None:
     chosen = chosen_of([*proven, *rumours], most=4)
 
     assert [place.worked_ms > 0 for place in chosen] == [True, False, True, False]
+
+
+@given(st.lists(st.integers(0, 1_000), min_size=9, max_size=9))
+def test_choose__has_nobody_come_first_because_he_spoke_last(heard_ms: list[int]) -> None:
+    places = [a_place(n) for n in range(9)]
+    spoke = [replace(place, heard_ms=ms) for place, ms in zip(places, heard_ms, strict=True)]
+
+    assert {place.address for place in chosen_of(spoke)} == {
+        place.address for place in chosen_of(places)
+    }
+
+
+def test_choose__gives_each_peer_one_lot_however_many_addresses_it_has() -> None:
+    crowd = [Place(address(1, port), peer(1), f"{port}", heard_ms=port) for port in range(4)]
+    others = [a_place(n) for n in range(2, 5)]
+
+    first = [
+        choose(
+            [*crowd, *others],
+            trials={},
+            connected=(),
+            outbound=(),
+            now_ms=50,
+            most=1,
+            dice=random.Random(seed).random,
+        )[0].peer_id
+        for seed in range(200)
+    ]
+
+    assert all(30 < first.count(one) < 70 for one in {peer(n) for n in range(1, 5)})
+
+
+def test_choose__counts_a_peer_in_each_of_its_groups() -> None:
+    named = [a_place(n, "names") for n in range(1, 5)]
+    by_name = [{"names", "120.1"}] * OUTBOUND_PER_GROUP_MAX
+
+    def choose_beside(other: Place) -> list[Place]:
+        return choose(
+            [*named, other],
+            trials={},
+            connected=(),
+            outbound=by_name,
+            now_ms=50,
+            most=9,
+            dice=lambda: 0.0,
+        )
+
+    assert choose_beside(elsewhere := a_place(9))[0] == elsewhere
+    assert len(choose_beside(a_place(9, "120.1"))) == OUTBOUND_TARGET - len(by_name)
 
 
 def test_choose__stops_at_enough_outbound_except_for_what_is_configured() -> None:

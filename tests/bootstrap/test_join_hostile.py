@@ -1,14 +1,16 @@
 """Joining among many who want to surround us, and while nothing can be reached."""
 
+import itertools
 import random
+from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from bootstrap.book_file import encode_book, open_book
-from bootstrap.dial_policy import DIALS_AT_ONCE_MAX, OUTBOUND_TARGET
-from bootstrap.peer_book import PeerBook
+from bootstrap.dial_policy import DIALS_AT_ONCE_MAX, OUTBOUND_PER_GROUP_MAX, OUTBOUND_TARGET
+from bootstrap.peer_book import TRIED_PER_GROUP_MIN, TRIED_SHARE_OF_GROUP, PeerBook
 from protocol.ids import PeerId
 from tests.bootstrap.join_scene import FakeDialer, Link, Scene, most_in_a_window
 from tests.bootstrap.peer_names import address, peer, public
@@ -72,6 +74,78 @@ async def test_join__keeps_two_honest_links_though_an_attacker_floods_it_and_it_
     at_once = {text for moment, text in again.dialer.dials if moment == again.dialer.dials[0][0]}
     assert set(anchors) <= at_once
     assert sum(link.outbound for link in again.dialer.links.values()) >= OUTBOUND_TARGET
+
+
+class Host(FakeDialer):
+    """Behind every name is one host."""
+
+    def _link(self, peer_id: PeerId, place: str) -> PeerId:
+        super()._link(peer_id, place)
+        if place.startswith("/dns"):
+            link = self.links[peer_id]
+            self.links[peer_id] = replace(link, address="/ip4/121.1.0.1/tcp/4001")
+        return peer_id
+
+
+async def test_join__takes_all_names_for_one_part_of_the_internet(
+    autojump_clock: MockClock,
+) -> None:
+    rng = random.Random(5)
+    names = [f"/dns4/evil{n}.example{n}/tcp/4001/p2p/{peer(n)}" for n in range(1, 400)]
+    scene = Scene(
+        book=PeerBook(secret=rng.randbytes(16)),
+        dialer=Host(up={*HONEST, *names}),
+        dice=rng.random,
+    )
+    joiner = scene.joiner()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(joiner.run)
+        for number, text in enumerate((*HONEST, *names)):
+            joiner.learn(_peer(text), [text], _peer(HONEST[number % 30]))
+        for _ in range(40):
+            await trio.sleep(61)
+            outbound = [link.peer_id for link in scene.dialer.links.values() if link.outbound]
+            assert len(outbound) == OUTBOUND_TARGET
+            assert sum(name in map(_peer, names) for name in outbound) <= OUTBOUND_PER_GROUP_MAX
+            for name in rng.sample(outbound, 2):
+                del scene.dialer.links[name]
+                joiner.look()
+        nursery.cancel_scope.cancel()
+
+    tried = list(scene.book.tried())
+    share = max(TRIED_PER_GROUP_MIN, len(tried) // TRIED_SHARE_OF_GROUP)
+    assert sum(place.address in names for place in tried) <= share
+
+
+async def test_join__is_not_kept_alone_by_those_who_name_ever_new_dead_addresses(
+    autojump_clock: MockClock,
+) -> None:
+    rng = random.Random(1)
+    scene = Scene(
+        book=PeerBook(secret=rng.randbytes(16)),
+        dialer=FakeDialer(up={*HONEST}, fails_after_s=5.0),
+        dice=rng.random,
+    )
+    joiner = scene.joiner()
+    for text in HONEST:
+        joiner.learn(_peer(text), [text])
+
+    async def speak_again_and_again() -> None:
+        ports = itertools.count(1)
+        while True:
+            for number, port in zip(range(16), ports, strict=False):
+                name = peer(700_000 + number)
+                hosts = [f"{rng.randrange(130, 190)}.{rng.randrange(256)}.1.1" for _ in range(4)]
+                joiner.learn(name, [f"/ip4/{host}/tcp/{port}/p2p/{name}" for host in hosts])
+            await trio.sleep(20)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak_again_and_again)
+        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(joiner.run)
+        await trio.sleep(60)
+        assert honest_links(scene) >= 4
+        nursery.cancel_scope.cancel()
 
 
 async def test_join__never_storms_while_nothing_can_be_reached_and_is_back_soon(

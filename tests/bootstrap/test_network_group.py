@@ -28,8 +28,8 @@ from bootstrap.network_group import NETWORK_BITS, client_of, group_of, is_privat
         ("fe80::7", "fe80::7"),
         ("127.0.0.1", "127.0.0.1:9"),
         ("::1", "::1:9"),
-        ("a.Boot.example.ORG.", "example.org"),
-        ("localhost", "localhost"),
+        ("a.Boot.example.ORG.", "names"),
+        ("localhost", "names"),
     ],
 )
 def test_group_of__is_a_prefix_of_public_hosts_and_the_host_itself_of_private_ones(
