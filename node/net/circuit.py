@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import trio
 from google.protobuf.message import DecodeError, Message
-from libp2p.abc import INetStream
+from libp2p.abc import INetConn, INetStream
 from libp2p.connection_types import ConnectionType
 from libp2p.custom_types import TProtocol
 from libp2p.io.abc import ReadWriteCloser
@@ -20,6 +20,7 @@ from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.stream.exceptions import StreamEOF, StreamError
 from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_bytes_limited
 
+from bootstrap.addresses import CIRCUIT
 from node.net.streams import end_stream
 
 HOP = TProtocol("/libp2p/circuit/relay/0.2.0/hop")
@@ -140,6 +141,14 @@ def _broken(error: StreamError) -> ConnectionClosedError:
 def is_relayed(muxed_conn: Any) -> bool:
     """Return whether a connection is a circuit."""
     return bool(muxed_conn.get_connection_type() is ConnectionType.RELAYED)
+
+
+def relays_of(conn: INetConn) -> list[str]:
+    """Return the peer id of the relay through which a connection goes, if there is one."""
+    if not is_relayed(conn.muxed_conn):
+        return []
+    ways = [str(address).partition(CIRCUIT)[0] for address in conn.get_transport_addresses()]
+    return [way.rpartition("/p2p/")[2] for way in ways]
 
 
 async def say(stream: INetStream, message: Message, *, within_s: float) -> None:

@@ -26,6 +26,7 @@ from node.net.circuit import (
     CircuitLimits,
     hear,
     is_relayed,
+    relays_of,
     say,
 )
 from node.net.counters import Counters
@@ -80,6 +81,7 @@ class Circuits:
         self._counters = counters
         self._locks: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
         self._inbound: Counter[ID] = Counter()
+        self._under_way: Counter[ID] = Counter()  # circuits that we ask a relay for
 
     def install(self) -> None:
         """Let circuits in from now on."""
@@ -126,6 +128,7 @@ class Circuits:
         before = set(self._swarm.get_connections_map())
         relay_id = await self._dial_relay(place.relay, allows)
         is_joined = False
+        self._under_way[relay_id] += 1
         try:
             with trio.fail_after(2 * self._limits.message_s + self._handshake_s):
                 stream = await self._ask(relay_id, peer_id)
@@ -139,12 +142,21 @@ class Circuits:
             reason = str(error) or type(error).__name__
             raise DialFailed(f"cannot reach {place.text}: {reason}") from error
         finally:
+            self._under_way -= Counter([relay_id])
             # A relay that a stranger named, and that is of no use, must not stay as one we chose.
-            if not is_joined and relay_id not in before and not self._is_member(relay_id):
+            is_new = relay_id not in before and not self._is_member(relay_id)
+            if not is_joined and is_new and not self._is_used(relay_id):
                 with shielded():
                     for conn in list(self._swarm.get_connections(relay_id)):
                         await abort(conn)
         self._counters.add("circuits_dialled")
+
+    def _is_used(self, relay_id: ID) -> bool:
+        """Return whether another circuit goes through a relay, or is asked for there."""
+        connections = self._swarm.get_connections()
+        return relay_id in self._under_way or any(
+            str(relay_id) in relays_of(conn) for conn in connections
+        )
 
     async def _ask(self, relay_id: ID, peer_id: ID) -> INetStream:
         """Return a stream that the relay has joined to one of the peer."""

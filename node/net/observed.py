@@ -6,6 +6,7 @@ was translated on its way is another matter: it costs little to take precautions
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -65,6 +66,14 @@ class Sightings:
         self._by_observer[observer] = sighting
         while len(self._by_observer) > OBSERVERS_MAX:
             del self._by_observer[next(iter(self._by_observer))]
+
+    def keep(self, observers: Collection[str]) -> None:
+        """Forget what others than these said, once one of these has said something.
+
+        Who is gone may have seen us where we no longer are.
+        """
+        kept = {name: one for name, one in self._by_observer.items() if name in observers}
+        self._by_observer = kept or self._by_observer
 
     def is_translated(self) -> bool:
         """Return whether most of them see us elsewhere than we do."""

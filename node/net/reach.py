@@ -83,6 +83,7 @@ class Reach:
         self._limits = limits
         self._counters = counters
         self._sightings = Sightings()
+        self._serves_others = _is_far  # a relay in our own house is dialled by nobody outside
         self._lines: dict[INetConn, _Line] = {}
         self._places: dict[ID, _Place] = {}
         self._busy: set[INetConn] = set()
@@ -127,6 +128,7 @@ class Reach:
         dialled = [c for c in connections if is_dialled(c) and not is_relayed(c.muxed_conn)]
         self._lines = {conn: self._lines.get(conn, _Line()) for conn in dialled}
         here = {conn.muxed_conn.peer_id for conn in dialled}
+        self._sightings.keep({str(peer_id) for peer_id in here})
         now_s = trio.current_time()
         self._places = {
             relay_id: place
@@ -148,6 +150,7 @@ class Reach:
             (conn, line)
             for conn, line in lines
             if line.relays
+            and self._serves_others(conn)
             and line.reserve_s <= now_s
             and conn.muxed_conn.peer_id not in self._places
         ]

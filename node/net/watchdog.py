@@ -11,8 +11,7 @@ from libp2p.abc import INetConn
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from bootstrap.addresses import CIRCUIT
-from node.net.circuit import is_relayed
+from node.net.circuit import relays_of
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
 from node.net.limits import NetLimits
@@ -111,7 +110,7 @@ class Watchdog:
         """Return who never followed our topics and has to leave, but for relays that we use."""
         now_s = trio.current_time()
         connections = self._swarm.get_connections()
-        relays = {relay for conn in connections for relay in _relays_of(conn)}
+        relays = {relay for conn in connections for relay in relays_of(conn)}
         for conn in connections:
             peer_id = conn.muxed_conn.peer_id
             is_used = is_dialled(conn) and (str(peer_id) in relays or self._is_reserved(peer_id))
@@ -150,11 +149,3 @@ class Watchdog:
 async def _reset(stream: YamuxStream) -> None:
     with shielded(1), contextlib.suppress(Exception):  # the connection may be gone
         await stream.reset()
-
-
-def _relays_of(conn: INetConn) -> list[str]:
-    """Return the relay through which a connection goes, if there is one."""
-    if not is_relayed(conn.muxed_conn):
-        return []
-    ways = [str(address).partition(CIRCUIT)[0] for address in conn.get_transport_addresses()]
-    return [way.rpartition("/p2p/")[2] for way in ways]

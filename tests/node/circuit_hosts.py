@@ -78,10 +78,13 @@ async def stream_to(
 
 
 def hide(station: Station) -> None:
-    """Let a station believe that it is behind a router."""
+    """Let a station believe that it is behind a router, and its relays beyond."""
+    reach = station.net._nat._reach
     sighting = Sighting("203.0.113.5", local_ip="192.168.1.2", observer_ip="198.51.100.7")
-    station.net._nat._reach._sightings.note("somebody", sighting)
-    station.net._nat._reach._wake.set()
+    for peer in station.net.peers():
+        reach._sightings.note(peer.peer_id, sighting)
+    reach._serves_others = lambda conn: True
+    reach._wake.set()
 
 
 def circuit_addresses(station: Station) -> tuple[str, ...]:

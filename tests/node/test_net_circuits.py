@@ -12,6 +12,7 @@ from node.net.circuit import STOP, CircuitLimits, hear, say
 from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.observed import Sighting
+from node.net.reach import LOOK_S, _is_far
 from node.net.relay import CircuitRelay
 from tests.node.circuit_hosts import (
     ANSWER_S,
@@ -86,7 +87,8 @@ async def test_place__is_renewed_while_it_is_needed_and_given_up_after() -> None
         reach._places[relay_id] = replace(reach._places[relay_id], renew_s=0.0)
         await until(lambda: bob.net.stats()["reservations"] == 2)
         renewed_s = reach._places[relay_id].until_s
-        reach._sightings.note("somebody", Sighting("192.168.1.2", "192.168.1.2", "198.51.100.7"))
+        plain = Sighting("192.168.1.2", "192.168.1.2", "198.51.100.7")
+        reach._sightings.note(str(relay_id), plain)
 
         await until(lambda: not reach._places)
         assert renewed_s > trio.current_time() + CircuitLimits().reservation_s - 60
@@ -140,6 +142,47 @@ async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
         await alice.net.hang_up(bob.net.peer_id)
         await until(lambda: not connected(alice, relay))
         assert connected(bob, relay)
+
+
+async def test_dial__refused_by_a_relay_does_not_end_another_circuit_through_it() -> None:
+    relay, alice, bob, eve = (Station(name) for name in ("relay", "alice", "bob", "eve"))
+    relay.build(topics=("/other/log",))
+    for station in (alice, bob, eve):
+        station.build()
+    service = CircuitRelay(
+        host=relay.net._host,
+        is_member=lambda peer_id: True,
+        limits=CircuitLimits(),
+        counters=Counters(),
+    )
+    service.install()
+    async with running(relay, alice, bob, eve):
+        await bob.net.dial(relay.net.addresses()[0])
+        hide(bob)
+        await until(lambda: bool(circuit_addresses(bob)))
+        to_eve = circuit_addresses(bob)[0].replace(bob.net.peer_id, eve.net.peer_id)
+
+        async def fail() -> None:
+            with pytest.raises(DialFailed, match="NO_RESERVATION"):
+                await alice.net.dial(to_eve)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alice.net.dial, circuit_addresses(bob)[0])
+            nursery.start_soon(fail)
+
+        assert await holds(lambda: connected(alice, bob) and connected(alice, relay), for_s=0.5)
+
+
+async def test_place__is_taken_at_no_relay_in_our_own_house() -> None:
+    async with town("bob") as made:
+        (bob,) = made.stations
+        reach = bob.net._nat._reach
+        await until(lambda: any(line.relays for line in reach._lines.values()))
+        hide(bob)
+        reach._serves_others = _is_far
+
+        assert reach.is_hidden()
+        assert await holds(lambda: not circuit_addresses(bob), for_s=2.5 * LOOK_S)
 
 
 async def test_dial__is_not_served_by_somebody_else_than_was_dialled() -> None:

@@ -80,6 +80,18 @@ def test_note__remembers_so_many_observers() -> None:
     assert "early" not in sightings._by_observer
 
 
+def test_keep__forgets_what_was_seen_before_we_moved() -> None:
+    sightings = seen(*[(f"old {number}", f"10.0.{number}.1", HOME) for number in range(40)])
+
+    sightings.keep({"new"})
+    assert sightings.likely() == HOME  # nobody has told anything newer
+
+    sightings.note("new", Sighting(PUBLIC, HOME, "10.1.0.1"))
+    sightings.keep({"new", "silent"})
+    assert sightings.likely() == PUBLIC
+    assert sightings.is_translated()
+
+
 @pytest.mark.parametrize(
     ("text", "ip"),
     [
