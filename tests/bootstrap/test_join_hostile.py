@@ -129,6 +129,7 @@ async def test_join__is_not_kept_alone_by_those_who_name_ever_new_dead_addresses
     joiner = scene.joiner()
     for text in HONEST:
         joiner.learn(_peer(text), [text])
+    await trio.sleep(5)  # the others speak later
 
     async def speak_again_and_again() -> None:
         ports = itertools.count(1)
