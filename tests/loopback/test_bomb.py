@@ -1,0 +1,100 @@
+"""F3: 3,000 signed records at once neither stall a node nor have it lose what others say."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.loopback.bomber import CROWD, RECORDS
+from tests.loopback.nodes import ROOT, RealNode, street, wait_final
+from tests.loopback.test_flood import FINAL_S, NOT_LOST_S, PEAK, STALL_S, work
+from tests.loopback.test_live_killers import target_of
+
+# For how long an honest task follows the other; what is not read is over at once.
+WAYS = {"at once": 1.5, "crowded": 1.5, "allowed": 3.0, "packed": 3.0}
+TOLD_EVERY_S = 0.5
+MESSAGES_IN = re.compile(r'^aimarket_gossip_messages_total\{direction="in"\} (\S+)$', re.MULTILINE)
+BAD_FRAMES = re.compile(
+    r'^aimarket_refusals_total\{.*reason="gossip_frames_bad"\} (\S+)$', re.MULTILINE
+)
+
+Throw = Callable[[str], None]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(240)
+def test_bomb__of_signed_records_neither_stalls_a_node_nor_drops_what_others_say(
+    tmp_path: Path,
+) -> None:
+    with street(tmp_path) as town:
+        victim, bob, carol = town.open("victim", "bob", "carol")
+        target = target_of(victim, town)
+        where = (target.host, str(target.port), target.peer_id, target.topics[0], town.genesis)
+        done: dict[str, list[tuple[str, float]]] = {}
+        told: list[str] = []
+        counted = {"": counts(victim)}
+        with bomber(where) as (throw, wait_thrown):
+            for way, work_s in WAYS.items():
+                throw(way)
+                began_s = time.monotonic()
+                done[way], told_before = [], len(told)
+                while (passed_s := time.monotonic() - began_s) < work_s:
+                    if passed_s >= TOLD_EVERY_S * (len(told) - told_before):
+                        told.append(carol.submit("from somebody else"))
+                    done[way].append(work(bob))
+                wait_thrown()
+                counted[way] = counts(victim)
+            (peak_s,) = map(float, PEAK.findall(victim.scrape()))
+            wait_final(victim, told, within_s=NOT_LOST_S)
+            wait_final(victim, [one for some in done.values() for one, _ in some], within_s=5)
+
+    for way, some in done.items():
+        took_s = sorted(task_s for _, task_s in some)
+        middle_s, worst_s = took_s[len(took_s) // 2], took_s[-1]
+        print(f"\n{way}: {len(took_s)} tasks, median {middle_s:.2f} s, worst {worst_s:.2f} s")
+    print(f"longest stall {peak_s * 1e3:.0f} ms; messages and bad frames so far: {counted}")
+    messages, bad = zip(*counted.values(), strict=True)
+    assert bad[1] - bad[0] == 1, "a frame of 3,000 messages is too long to be read"
+    assert bad[2] - bad[1] == RECORDS // CROWD
+    assert messages[3] - messages[2] >= RECORDS, "they never arrived"
+    assert peak_s <= STALL_S
+    took_s = sorted(task_s for some in done.values() for _, task_s in some)
+    assert took_s[int(0.99 * len(took_s))] <= FINAL_S
+
+
+def counts(node: RealNode) -> tuple[int, int]:
+    """Return how many messages came by gossip, and how many frames were refused."""
+    metrics = node.scrape()
+    (messages,), (bad,) = MESSAGES_IN.findall(metrics), BAD_FRAMES.findall(metrics)
+    return int(float(messages)), int(float(bad))
+
+
+@contextmanager
+def bomber(where: tuple[str, ...]) -> Iterator[tuple[Throw, Callable[[], None]]]:
+    """Lend a process of its own that bombs a node on demand, and a way to wait until it did."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.loopback.bomber", *where],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def throw(way: str) -> None:
+        print(way, file=process.stdin, flush=True)
+
+    def wait_for(word: str) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{word}\n"
+
+    try:
+        wait_for("ready")
+        yield throw, lambda: wait_for("sent")
+    finally:
+        process.kill()
+        process.wait()
