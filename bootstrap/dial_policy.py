@@ -185,18 +185,43 @@ def choose(
     return chosen
 
 
-def next_due_ms(
-    places: Collection[Place],
+def choose_feeler(
+    places: Iterable[Place],
     *,
     trials: Mapping[str, Trial],
     connected: Collection[PeerId],
+    challenged: Collection[str],
     now_ms: int,
+    dice: Callable[[], float],
+) -> Place | None:
+    """Return a place to dial only to learn whether somebody is there; rumours come last.
+
+    Args:
+        places: All that is known.
+        trials: What came of dialling, by address.
+        connected: Who is connected, being dialled, or left alone.
+        challenged: The addresses to be tested.
+        now_ms: The moment.
+        dice: A number from 0 up to but not including 1.
+    """
+    due = [
+        place
+        for place in places
+        if place.peer_id not in connected
+        and settle(trials.get(place.address, Trial()), now_ms).due_ms <= now_ms
+    ]
+    tested = [place for place in due if place.address in challenged]
+    rumours = [place for place in due if not place.worked_ms and not place.is_configured]
+    pool = tested or rumours
+    return pool[int(dice() * len(pool))] if pool else None
+
+
+def next_due_ms(
+    addresses: Iterable[str], *, trials: Mapping[str, Trial], now_ms: int
 ) -> int | None:
     """Return when an address may next be dialled, `now_ms` at the earliest; None without any."""
     dues = [
-        max(now_ms, settle(trials.get(place.address, Trial()), now_ms).due_ms)
-        for place in places
-        if place.peer_id not in connected
+        max(now_ms, settle(trials.get(address, Trial()), now_ms).due_ms) for address in addresses
     ]
     return min(dues, default=None)
 

@@ -8,7 +8,7 @@ import trio
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
-from bootstrap.dial_policy import choose, next_due_ms, settle
+from bootstrap.dial_policy import choose, choose_feeler, next_due_ms
 from bootstrap.dialing import (
     Allows,
     AlreadyConnected,
@@ -20,7 +20,7 @@ from bootstrap.dialing import (
 from bootstrap.following import Leads
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
-from bootstrap.network_group import NAMES, group_at
+from bootstrap.network_group import NAMES, group_at, host_at
 from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
@@ -87,6 +87,7 @@ class Joiner:
             book=book,
             attempts=self._attempts,
             notice_foreigner=self._notice_foreigner,
+            notice_mute=self._notice_mute,
             note_proven=self._note_proven,
             changed=self._saving.note_change,
             clock_ms=clock_ms,
@@ -238,21 +239,17 @@ class Joiner:
         if now_ms - self._felt_ms < FEEL_MS or not self._attempts.left:
             return
         self._felt_ms = now_ms
-        bounds = self._out_of_bounds(peers)
-        free = [place for place in self._places() if place.peer_id not in bounds]
-        tested = [place for place in free if place.address in challenged]
-        rumours = [place for place in free if not place.worked_ms and not place.is_configured]
-        for pool in (tested, rumours):
-            due = [place for place in pool if self._is_due(place, now_ms)]
-            if due:
-                place = due[int(self._dice() * len(due))]
-                self._meetings.feelers.add(place.peer_id)
-                self._begin(place, nursery)
-                return
-
-    def _is_due(self, place: Place, now_ms: int) -> bool:
-        trial = self._attempts.trials.get(place.address)
-        return trial is None or settle(trial, now_ms).due_ms <= now_ms
+        place = choose_feeler(
+            self._places(),
+            trials=self._attempts.trials,
+            connected=self._out_of_bounds(peers),
+            challenged=challenged,
+            now_ms=now_ms,
+            dice=self._dice,
+        )
+        if place is not None:
+            self._meetings.feelers.add(place.peer_id)
+            self._begin(place, nursery)
 
     # What the operator named.
 
@@ -306,12 +303,20 @@ class Joiner:
         self._leads.notice_once(f"{what}; see --network and --bootstrap")
         return True
 
+    def _notice_mute(self, address: str, what: str) -> None:
+        """Say that somebody at an address does not answer, if the operator named it."""
+        place, lead = self._place_at(address), self._leads.open_at(address)
+        if lead is not None:
+            self._attempts.failed(lead.text)
+        if lead is not None or (place is not None and place.is_configured):
+            self._progress.note_obstacle(what)
+
     def _note_proven(self, address: str) -> None:
         if self._leads.proven(address):
             self._saving.note_change()
 
     def _neighbours(self) -> Iterator[str]:
-        return (_host_at(peer.address) for peer in self._dialer.peers())
+        return (host_at(peer.address) for peer in self._dialer.peers())
 
     def _group_of(self, peer_id: PeerId | None) -> str:
         if peer_id is None:
@@ -321,12 +326,13 @@ class Joiner:
 
     def _tell(self, peers: Sequence[Connected]) -> None:
         now_ms = self._clock_ms()
-        bounds = {PeerId(key) for key in self._dialling} | {peer.peer_id for peer in peers}
+        bounds = self._dialling.keys() | {peer.peer_id for peer in peers}
+        free = [place.address for place in self._places() if place.peer_id not in bounds]
+        leads = [lead.text for lead in self._leads.open() if not self._meetings.is_at(lead.text)]
+        free += [text for text in leads if text not in bounds]
         self._progress.tell(
             peer_count=sum(peer.is_ours for peer in peers),
-            due_ms=next_due_ms(
-                self._places(), trials=self._attempts.trials, connected=bounds, now_ms=now_ms
-            ),
+            due_ms=next_due_ms(free, trials=self._attempts.trials, now_ms=now_ms),
             is_dialling=bool(self._dialling) or self._meetings.is_waiting(),
             now_ms=now_ms,
         )
@@ -337,8 +343,3 @@ def _parse_quietly(text: str) -> PeerAddress | None:
         return parse_address(text)
     except BadAddress:
         return None
-
-
-def _host_at(address: str) -> str:
-    parts = address.split("/")
-    return parts[2] if len(parts) > 2 else ""

@@ -52,6 +52,7 @@ class Meetings:
         book: Told what worked.
         attempts: Told what did not.
         notice_foreigner: Told of an address and what is there; answers if the operator named it.
+        notice_mute: Told of an address at which somebody is who does not say what he is.
         note_proven: Told of an address at which somebody of our network is.
         changed: Told when the book did.
         clock_ms: A monotonic clock.
@@ -66,6 +67,7 @@ class Meetings:
         book: PeerBook,
         attempts: Attempts,
         notice_foreigner: Callable[[str, str], bool],
+        notice_mute: Callable[[str, str], None],
         note_proven: Callable[[str], None],
         changed: Callable[[], None],
         clock_ms: Callable[[], int],
@@ -77,6 +79,7 @@ class Meetings:
         self._book = book
         self._attempts = attempts
         self._notice_foreigner = notice_foreigner
+        self._notice_mute = notice_mute
         self._note_proven = note_proven
         self._changed = changed
         self._clock_ms = clock_ms
@@ -144,30 +147,42 @@ class Meetings:
 
     async def _examine(self, peer_id: PeerId, met: Met) -> None:
         """Ask a peer that does not follow our topics what it is, and let go of a stranger."""
+        networks: Sequence[str] | None = None
         try:
             networks = await self._dialer.networks_of(peer_id)
         except MarketError as error:
             logger.debug("%s", error)
-            if all(peer.peer_id != peer_id for peer in self._dialer.peers()):
-                met.is_asked, met.since_ms = False, self._clock_ms()
-                return  # it went meanwhile, which says nothing about it; it may be back at once
-            networks = []
-        is_ours = self._network in networks
-        if met.is_proven or (is_ours and self._age_ms(met) < USELESS_MS):
+        if self._met.get(peer_id) is not met:
+            return  # it went; whoever is there by now is asked anew
+        is_gone = all(peer.peer_id != peer_id for peer in self._dialer.peers())
+        is_ours = networks is not None and self._network in networks
+        if (
+            met.is_proven
+            or (networks is None and is_gone)  # which says nothing about it; it may be back at once
+            or (is_ours and self._age_ms(met) < USELESS_MS)
+        ):
             met.is_asked, met.since_ms = False, self._clock_ms()
             return
-        if self._met.get(peer_id) is met:
-            del self._met[peer_id]
+        del self._met[peer_id]
         self.feelers.discard(peer_id)
         self._book.failed(met.address, self._date_ms())
         self._changed()
+        if networks is None:
+            self._attempts.failed(met.address)
+            self._notice_mute(met.address, f"{met.address} is connected, but does not answer")
+        else:
+            self._tell_foreigner(met.address, networks)
+        await self._dialer.hang_up(peer_id)
+
+    def _tell_foreigner(self, address: str, networks: Sequence[str]) -> None:
+        """Leave an address alone for a while at which nobody takes part in our network."""
+        is_ours = self._network in networks
         what = f"of another network, {', '.join(networks)}" if networks else "of no network we know"
         what = "takes no part in our network" if is_ours else f"is {what}; ours is {self._network}"
-        line = f"{met.address} answers, but {what}"
+        line = f"{address} answers, but {what}"
         logger.debug("%s", line)
-        is_configured = self._notice_foreigner(met.address, line)
-        self._attempts.led_astray(met.address, is_configured=is_configured)
-        await self._dialer.hang_up(peer_id)
+        is_configured = self._notice_foreigner(address, line)
+        self._attempts.led_astray(address, is_configured=is_configured)
 
     async def _let_go(self, peer_id: PeerId) -> None:
         """Hang up on a feeler, unless it is needed by now."""

@@ -64,6 +64,12 @@ def group_at(address: str) -> str:
     return group_of(parts[2], port) if len(parts) > 2 else ""
 
 
+def host_at(address: str) -> str:
+    """Return the host of a connection's address; empty if it names none."""
+    parts = address.split("/")
+    return parts[2] if len(parts) > 2 else ""
+
+
 @lru_cache(maxsize=_CACHED_MAX)
 def is_private(host: str) -> bool:
     """Return whether a host can only be dialled from within its own network or machine."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-REPORT_MS = 5_000  # between two lines that say the same but for the seconds
-OBSTACLES_MAX = 64  # that are said at once while there is no peer
+REPORT_MS = 5_000  # between two lines that say the same but for their numbers
+OBSTACLES_MAX = 64  # that are said at once
+_PEERS = "peers"
 
 
 class Progress:
-    """Says a line at once when it is another, and repeats what only differs in seconds rarely.
+    """Says a line at once when it is of another kind, and none of one kind more than rarely.
 
     Args:
         report: Told the line.
@@ -15,7 +16,8 @@ class Progress:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._said = ("", 0)  # the line without its seconds, and when
+        self._line = ""
+        self._said_ms: dict[str, int] = {}  # by kind, while that is not long ago
         self._tried: set[str] = set()
         self._obstacle = ""
         self._told: set[str] = set()
@@ -29,7 +31,7 @@ class Progress:
         self._obstacle = obstacle
         if obstacle not in self._told and len(self._told) < OBSTACLES_MAX:
             self._told.add(obstacle)
-            self._said = ("", 0)
+            self._said_ms = {kind: ms for kind, ms in self._said_ms.items() if kind == _PEERS}
 
     def tell(self, *, peer_count: int, due_ms: int | None, is_dialling: bool, now_ms: int) -> None:
         """Say how it goes.
@@ -43,24 +45,27 @@ class Progress:
         if peer_count:
             self._tried.clear()
             self._obstacle = ""
-            self._told.clear()
-            self._say(f"connected to {_count(peer_count, 'peer')}", "", now_ms)
+            self._say(_PEERS, f"connected to {_count(peer_count, 'peer')}", now_ms)
             return
         tried = f"waiting for peers: tried {_count(len(self._tried), 'address')}"
+        kind = "tried" if self._tried else "begun"
         obstacle = f"; {self._obstacle}" if self._obstacle else ""
         if due_ms is not None:
-            self._say(tried, f", next try in {-(-(due_ms - now_ms) // 1000)} s{obstacle}", now_ms)
+            seconds = -(-(due_ms - now_ms) // 1000)
+            self._say(kind, f"{tried}, next try in {seconds} s{obstacle}", now_ms)
         elif is_dialling:
-            self._say(tried, f", dialling now{obstacle}", now_ms)
+            self._say(kind, f"{tried}, dialling now{obstacle}", now_ms)
         else:
-            nobody = "waiting for peers: no address to dial"
-            self._say(nobody, f"; others can dial us{obstacle}", now_ms)
+            nobody = "waiting for peers: no address to dial; others can dial us"
+            self._say("nobody", nobody + obstacle, now_ms)
 
-    def _say(self, line: str, ending: str, now_ms: int) -> None:
-        said, said_ms = self._said
-        if line != said or (ending != "" and now_ms - said_ms >= REPORT_MS):
-            self._said = (line, now_ms)
-            self._report(line + ending)
+    def _say(self, kind: str, line: str, now_ms: int) -> None:
+        recent = {said: ms for said, ms in self._said_ms.items() if now_ms - ms < REPORT_MS}
+        self._said_ms = recent
+        if kind not in recent and line != self._line:
+            recent[kind] = now_ms
+            self._line = line
+            self._report(line)
 
 
 def _count(count: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 from bootstrap.address_list import PREFIX
 from bootstrap.book_file import encode_book, open_book
 from bootstrap.dial_policy import DELAY_MS_MAX
-from tests.bootstrap.join_scene import NETWORK, Scene, most_in_a_window, run_for
+from tests.bootstrap.join_scene import NETWORK, Link, Scene, most_in_a_window, run_for
 from tests.bootstrap.peer_names import address, peer
 
 PLACE = address(1).rpartition("/p2p/")[0]
@@ -99,6 +99,36 @@ async def test_join__reads_a_list_of_addresses_again_until_one_works(
     count = len(scene.dialer.lookups)
     await run_for(scene.joiner(), 600)
     assert len(scene.dialer.lookups) <= count + 1
+
+
+async def test_join__reads_a_list_again_though_a_stranger_is_connected(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(named=["/dnsaddr/boot.example"])
+    scene.dialer.records[f"{PREFIX}boot.example"] = [f"dnsaddr={address(1)}"]
+    scene.dialer.up.add(address(2))
+    scene.dialer.links[peer(9)] = Link(peer(9), outbound=False, is_ours=False)
+    joiner = scene.joiner()
+    await run_for(joiner, 30)
+
+    scene.dialer.records[f"{PREFIX}boot.example"] = [f"dnsaddr={address(2)}"]
+    await run_for(joiner, 2 * DELAY_MS_MAX / 1000)
+
+    assert peer(2) in scene.dialer.links
+
+
+async def test_join__says_when_it_tries_a_place_again_and_not_at_each_try(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(named=[PLACE])
+
+    await run_for(scene.joiner(), 120)
+
+    assert not any("no address to dial" in line for line in scene.reports)
+    assert any(
+        line.startswith("waiting for peers: tried 1 address, next try in") for line in scene.reports
+    )
+    assert len(scene.reports) <= 120 / 5 + 2
 
 
 async def test_join__forgets_what_a_list_names_no_more_but_not_what_the_operator_names(
