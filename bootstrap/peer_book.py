@@ -47,7 +47,7 @@ class PeerBook:
         self._new = Buckets(NEW_PER_BUCKET)
         self._configured: dict[str, Place] = {}
         self._anchors: dict[str, Place] = {}
-        self._challenges: dict[str, Place] = {}  # incumbent -> who would take its place
+        self._challenges: dict[str, str] = {}  # incumbent -> who would take its place
         self._pins: dict[str, tuple[PeerId, int]] = {}
         for text in configured:
             self.configure(text)
@@ -133,9 +133,9 @@ class PeerBook:
         if place is None:
             return
         self._renew(replace(place, failures=place.failures + 1))
-        newcomer = self._challenges.pop(address, None)
+        newcomer = self._new.find(self._challenges.pop(address, ""))
         incumbent = self._tried.find(address)
-        if newcomer is not None and incumbent is not None:
+        if newcomer is not None and newcomer.worked_ms and incumbent is not None:
             self._demote(incumbent, now_ms)
             self._promote(newcomer, now_ms)
 
@@ -236,7 +236,7 @@ class PeerBook:
             self._put_new(place, now_ms)
         oldest = min(rivals, key=lambda one: (one.worked_ms, one.address))
         if oldest.address in self._challenges or len(self._challenges) < CHALLENGES_MAX:
-            self._challenges.setdefault(oldest.address, place)
+            self._challenges.setdefault(oldest.address, place.address)
 
     def _demote(self, place: Place, now_ms: int) -> None:
         self._tried.drop(place.address)
@@ -246,3 +246,6 @@ class PeerBook:
         self._tried.drop(address)
         self._new.drop(address)
         self._challenges.pop(address, None)
+        waiting = [one for one, newcomer in self._challenges.items() if newcomer == address]
+        for incumbent in waiting:
+            del self._challenges[incumbent]

@@ -182,6 +182,39 @@ def test_worked__tests_who_is_there_before_it_gives_the_place_away() -> None:
     assert book.knows(old[1])
 
 
+def test_failed__promotes_no_newcomer_that_gave_way_meanwhile() -> None:
+    book = PeerBook(secret=SECRET)
+    incumbents = [public(1, number) for number in range(TRIED_PER_GROUP_MIN)]
+    for text in incumbents:
+        book.worked(text, 1_000)
+    newcomer = f"/ip4/120.1.9.1/tcp/1/p2p/{peer(99)}"
+    book.worked(newcomer, 2_000)
+    assert len(book.challenged()) == 1
+    for number in range(ADDRESSES_PER_PEER_MAX):
+        book.heard(f"/ip4/121.{number}.9.1/tcp/1/p2p/{peer(99)}", 3_000 + number)
+    assert not book.knows(newcomer)
+
+    for text in incumbents:
+        book.failed(text, 9_000)
+
+    assert not book.knows(newcomer)
+    assert {place.address for place in book.tried()} == set(incumbents)
+
+
+def test_failed__promotes_a_newcomer_as_it_is_by_then() -> None:
+    book = PeerBook(secret=SECRET)
+    incumbents = [public(1, number) for number in range(TRIED_PER_GROUP_MIN)]
+    for text in incumbents:
+        book.worked(text, 1_000)
+    book.worked(public(1, 9), 2_000)
+    book.worked(public(1, 9), 3_000)
+
+    for text in book.challenged():
+        book.failed(text, 9_000)
+
+    assert [one.worked_ms for one in book.tried() if one.address == public(1, 9)] == [3_000]
+
+
 def test_book__never_forgets_what_is_configured() -> None:
     book = PeerBook([address(77_777)], SECRET)
     for number in range(1_000):
