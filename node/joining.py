@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import trio
@@ -13,13 +14,14 @@ from bootstrap.book_file import open_book
 from bootstrap.dialing import Allows, anywhere
 from bootstrap.join import Joiner
 from bootstrap.leads import parse_lead
+from bootstrap.peer_book import PeerBook
 from node.clock import Clock
 from node.config import Config
 from node.loop import Loop
 from node.names import peer_id_of
 from node.net.mdns import LocalNetwork
 from node.ports import Net, Peer
-from node.store.files import replace_file
+from node.store.files import one_line, replace_file
 from protocol.ids import PeerId, PublicKey
 from protocol.record import Verified
 from protocol.topics import Topics
@@ -103,10 +105,7 @@ def open_joiner(
 ) -> Joiner:
     """Return what joins by the operator's addresses and those remembered from earlier runs."""
     path = config.directory / PEER_BOOK_NAME
-    data = path.read_bytes() if path.exists() else b""
-    book, damage = open_book(data)
-    if damage:
-        logger.warning("%s", damage)
+    book = read_book(path)
 
     async def save(encoded: bytes) -> None:
         await trio.to_thread.run_sync(replace_file, path, encoded)
@@ -124,6 +123,21 @@ def open_joiner(
         report=report,
         notice=lambda line: logger.warning("%s", line),
     )
+
+
+def read_book(path: Path) -> PeerBook:
+    """Return the book in a file, an empty one if it cannot be read: it only saves time."""
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        logger.warning(
+            "%s cannot be read, and the peer book starts empty: %s", path, one_line(error)
+        )
+        data = b""
+    book, damage = open_book(data)
+    if damage:
+        logger.warning("%s", damage)
+    return book
 
 
 class Ear:
