@@ -1,15 +1,16 @@
 """A peer that says of itself, and of another, what no node would; a program, and its start.
 
 Run as `python -m tests.dashboard.rude_peer ADDRESS GENESIS WHO ANOTHER`: joins the mesh of the node
-at the address under WHO's key, says `ready` once it is connected there, and says until it is killed
-that both are here. What they can run is markup, their state is nobody's, and ANOTHER is nowhere.
+at the address under WHO's key, says `ready` once it is connected there, and says until its standard
+input ends that both are here. What they can run is markup, their state is nobody's, and ANOTHER is
+nowhere.
 """
 
 import hashlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -40,6 +41,7 @@ def rude_peer(town: Street, node: RealNode, who: str, another: str) -> Iterator[
     with subprocess.Popen(
         [sys.executable, "-m", __name__, node.address, town.genesis, who, another],
         cwd=ROOT,
+        stdin=subprocess.PIPE,  # ends with us, whatever ends us
         stdout=subprocess.PIPE,
     ) as process:
         try:
@@ -70,6 +72,13 @@ async def _ignore(topic: str, data: bytes, forwarder: PeerId) -> Relay:
     return Relay.IGNORE
 
 
+async def _say(host: NetHost, topic: str, network: Network, all_here: Sequence[str]) -> None:
+    while True:
+        for who in all_here:
+            await host.publish(topic, presence(who, network))
+        await trio.sleep(AGAIN_S)
+
+
 async def main(address: str, genesis: str, who: str, another: str) -> None:
     network = make_network(name=None, genesis=genesis)
     topics = topics_of(network.network_id)
@@ -86,10 +95,9 @@ async def main(address: str, genesis: str, who: str, another: str) -> None:
         await nursery.start(host.run)
         await host.dial(address)
         print("ready", flush=True)
-        while True:
-            for one in (who, another):
-                await host.publish(topics.presence, presence(one, network))
-            await trio.sleep(AGAIN_S)
+        nursery.start_soon(_say, host, topics.presence, network, (who, another))
+        await trio.to_thread.run_sync(sys.stdin.read)
+        nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
