@@ -54,7 +54,7 @@ from tests.node.net_hosts import LOG, PRESENCE, Station, running, seed_of
 IS_LONG = os.environ.get("AIMARKET_LONG") == "1"
 EXAMPLES = 100_000 if IS_LONG else 1_500
 HANDLED = 100_000 if IS_LONG else 400  # streams cost more than calls
-LARGE_EVERY = 10  # of the examples of `pubsub`, one is about as large as a frame may be
+LARGE_EVERY = 50 if IS_LONG else 10  # of the examples of `pubsub`: as large as a frame may be
 MEASURED = 300  # of them, for how much memory they take
 SEED = int(os.environ.get("AIMARKET_SEED") or random.SystemRandom().randrange(2**32))
 STALL_S = 0.2
