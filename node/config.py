@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multiaddr import Multiaddr
 
-from bootstrap.addresses import FIRST_PARTS, UNSPECIFIED, BadAddress
+from bootstrap.addresses import FIRST_PARTS, UNSPECIFIED, BadAddress, check_name
 from bootstrap.leads import parse_lead
 from node.errors import UsageError
 from node.network_limits import check_params
@@ -172,10 +172,15 @@ def check_announce(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """
     for address in addresses:
         _check_place("--announce", address, FIRST_PARTS)
-        (_, host), (_, port) = Multiaddr(address).items()
+        (first, host), (_, port) = Multiaddr(address).items()
         if host in UNSPECIFIED or int(str(port)) == 0:
             need = "nobody can dial that; name the address and the port that others see"
             raise UsageError(f"--announce {address!r}: {need}")
+        if first.name.startswith("dns"):
+            try:
+                check_name(str(host), "there")
+            except BadAddress as error:
+                raise UsageError(f"--announce {address!r}: {error}") from error
     return addresses
 
 

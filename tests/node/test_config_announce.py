@@ -22,6 +22,8 @@ def test_check_announce__takes_what_others_can_dial(address: str) -> None:
         "/ip4/203.0.113.5/tcp/0",
         "/ip4/203.0.113.5/udp/7460",
         "/ip4/203.0.113.5/tcp/7460/p2p/12D3KooWRdFFg3yTbTsDq5Z1yCvCWbqznEFro9jeVivo7rkayJ4D",
+        "/dns4/203.0.113.5/tcp/7460",
+        "/dns4/0x7f000001/tcp/7460",
         "203.0.113.5:7460",
         "",
     ],
