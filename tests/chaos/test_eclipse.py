@@ -37,6 +37,7 @@ WATCHED_S = 90.0  # from the restart on
 SAVED_S = 15.0  # until the book that is read is on the disk
 NAMED_WITHIN_S = 240.0
 FLOODED_MIN = 32  # rumours of the attacker, so that its words were heard; 72 is what fits
+PER_PART = 2  # places that worked, however few there are
 TAKEN_MIN = 80  # of 96 inbound places, so that there was an attack at all
 
 
@@ -164,5 +165,7 @@ def test_eclipse__leaves_a_node_two_honest_links_of_its_own_when_it_starts_anew(
         tell(f"and {of_attacker(rumours)} of {len(rumours)} rumours")
         town.stop_all(honest)
 
-    assert 4 * of_attacker(tried) <= len(tried)
+    # A quarter, but a book this small lets a part of the internet have two places all the same.
+    assert of_attacker(tried) <= max(len(tried) // 4, PER_PART * len(GROUPS))
+    assert of_attacker(tried) <= len(tried) // 2
     assert of_attacker(rumours) >= FLOODED_MIN
