@@ -219,7 +219,7 @@ class Joiner:
     def _allows(self, place: Place) -> Allows:
         """Return where the name in an address may lead: a stranger may have named it."""
         neighbours = list(self._neighbours())
-        if place.is_configured or (place.worked_ms and not neighbours):
+        if place.is_configured or place.is_anchor or (place.worked_ms and not neighbours):
             return anywhere
         return lambda host: is_within_reach(host, neighbours)
 

@@ -7,6 +7,8 @@ from bootstrap.network_group import group_of
 from protocol.ids import PeerId
 
 FAILURES_MAX = 3  # in a row of what never worked, before it makes room
+GONE_FAILURES = 12  # in a row, and no sign of it for GONE_MS: it makes room though it once worked
+GONE_MS = 24 * 3_600_000
 STALE_MS = 30 * 24 * 3_600_000  # a place nobody spoke of for so long makes room
 
 
@@ -51,7 +53,8 @@ def place_at(parsed: PeerAddress, *, heard_ms: int = 0, source: str = "") -> Pla
 def makes_room(place: Place, now_ms: int) -> bool:
     """Return whether a place is worth less than any other we may hear of."""
     failed = place.worked_ms == 0 and place.failures >= FAILURES_MAX
-    return failed or now_ms - place.last_ms > STALE_MS
+    is_gone = place.failures >= GONE_FAILURES and now_ms - place.last_ms > GONE_MS
+    return failed or is_gone or now_ms - place.last_ms > STALE_MS
 
 
 def most_proven_first(place: Place) -> tuple[int, int, str]:

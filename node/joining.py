@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,9 +131,16 @@ def read_book(path: Path) -> PeerBook:
     try:
         data = path.read_bytes() if path.exists() else b""
     except OSError as error:
+        kept = path.with_name(f"{path.name}.unreadable")
         logger.warning(
-            "%s cannot be read, and the peer book starts empty: %s", path, one_line(error)
+            "%s cannot be read, and the peer book starts empty, also of whom was trusted on first "
+            "use; the file is kept as %s: %s",
+            path,
+            kept.name,
+            one_line(error),
         )
+        with suppress(OSError):
+            path.replace(kept)
         data = b""
     book, damage = open_book(data)
     if damage:

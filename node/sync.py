@@ -271,10 +271,12 @@ class Sync:
         mute: set[PeerId] = set()
         while True:
             await trio.sleep(MUTE_S)
-            dialled = {peer.peer_id for peer in self._net().peers() if peer.outbound}
-            for peer_id in mute - dialled:
+            peers = self._net().peers()
+            dialled = {peer.peer_id for peer in peers if peer.outbound}
+            here = {peer.peer_id for peer in peers}
+            for peer_id in mute - here:
                 self._planner.left(peer_id)
-            mute &= dialled
+            mute &= here
             for peer_id in dialled:
                 if not self._planner.knows(peer_id):
                     self._planner.came(peer_id, _now_ms(), outbound=True)

@@ -75,10 +75,11 @@ class Sightings:
         kept = {name: one for name, one in self._by_observer.items() if name in observers}
         self._by_observer = kept or self._by_observer
 
-    def is_translated(self) -> bool:
-        """Return whether most of them see us elsewhere than we do."""
+    def is_translated(self, *, was: bool = False) -> bool:
+        """Return whether most of them see us elsewhere than we do; what it was, if that is even."""
         translated = sum(one.is_translated for one in self._by_observer.values())
-        return 2 * translated > len(self._by_observer)
+        plain = len(self._by_observer) - translated
+        return translated > plain or (was and translated == plain)
 
     def likely(self) -> str:
         """Return the address that most of them see, or nothing; good for an attempt, no more."""

@@ -108,7 +108,7 @@ class Reach:
 
     def is_hidden(self) -> bool:
         """Return whether nobody can dial what we announce, as far as we can tell."""
-        return not self._is_announced and self._sightings.is_translated()
+        return not self._is_announced and self._sightings.is_translated(was=bool(self._places))
 
     async def run(self) -> None:
         """Run until cancelled."""

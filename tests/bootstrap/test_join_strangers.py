@@ -52,16 +52,29 @@ class AskingDialer(FakeDialer):
         return await super().dial(address, allows=allows)
 
 
+async def test_join__dials_the_anchors_of_its_own_network_whatever_they_are_called(
+    autojump_clock: MockClock,
+) -> None:
+    name, public = f"/dns4/node.lan/tcp/7460/p2p/{BOB}", f"{HOST}/p2p/{peer(2)}"
+    scene = Scene(named=[public], dialer=(dialer := AskingDialer()))
+    scene.book.worked(name, 1)
+    scene.book.anchor([name])
+    dialer.up.update({name, public})
+
+    await run_for(scene.joiner(), 5)
+
+    assert dialer.allowed[name] == [*LOCAL, "120.1.0.1"]
+
+
 @pytest.mark.parametrize("is_named_by_the_operator", [True, False])
 async def test_join__has_no_name_of_a_stranger_lead_into_our_own_network(
     autojump_clock: MockClock, is_named_by_the_operator: bool
 ) -> None:
     name = f"/dns4/node.example.org/tcp/7460/p2p/{BOB}"
-    scene = Scene(named=[name] * is_named_by_the_operator, dialer=AskingDialer())
+    scene = Scene(named=[name] * is_named_by_the_operator, dialer=(dialer := AskingDialer()))
     joiner = scene.joiner()
     joiner.learn(BOB, [name])
 
     await run_for(joiner, 5)
 
-    allowed = scene.dialer.allowed[name]  # type: ignore[attr-defined]
-    assert allowed == ([*LOCAL] * is_named_by_the_operator) + ["120.1.0.1"]
+    assert dialer.allowed[name] == ([*LOCAL] * is_named_by_the_operator) + ["120.1.0.1"]

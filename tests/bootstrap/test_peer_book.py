@@ -19,7 +19,7 @@ from bootstrap.peer_book import (
     TRIED_SHARE_OF_GROUP,
     PeerBook,
 )
-from bootstrap.place import FAILURES_MAX, STALE_MS
+from bootstrap.place import FAILURES_MAX, GONE_FAILURES, STALE_MS
 from tests.bootstrap.peer_names import address, peer, public
 
 SECRET = bytes(16)
@@ -261,3 +261,25 @@ def test_anchor__takes_places_it_knows_and_two_of_them() -> None:
     assert book.anchor([address(9), address(1), address(2), address(3)])
     assert not book.anchor([address(1), address(2)])
     assert [place.address for place in book.anchors()] == [address(1), address(2)]
+
+
+def test_heard__has_room_for_a_network_that_goes_by_names() -> None:
+    book = PeerBook(secret=SECRET)
+    places = [f"/dns4/node{n}.lan{n}/tcp/7460/p2p/{peer(n)}" for n in range(100)]
+
+    assert sum(book.heard(place, 1, "10.0.0.1") for place in places) > 64
+
+
+def test_heard__makes_way_for_newcomers_where_what_once_worked_is_gone() -> None:
+    book, day_ms = PeerBook(secret=SECRET), 24 * 3_600_000
+    places = [f"/dns4/node{n}.in.lan/tcp/7460/p2p/{peer(n)}" for n in range(60)]
+    for place in places[:30]:
+        book.worked(place, 1)
+    for place in places[:30]:
+        for _ in range(GONE_FAILURES):
+            book.failed(place, 1)
+
+    early = sum(book.heard(place, 1 + day_ms) for place in places[30:])
+    late = sum(book.heard(place, 1 + 2 * day_ms) for place in places[30:])
+
+    assert early <= 1 < NEW_PER_BUCKET - 1 <= late

@@ -29,4 +29,7 @@ def test_read_book__starts_empty_where_the_file_cannot_be_read(
     assert book.places() == ()
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "cannot be read, and the peer book starts empty: Is a directory" in record.message
+    assert "cannot be read, and the peer book starts empty" in record.message
+    assert record.message.endswith("kept as peers.unreadable: Is a directory")
+    assert (tmp_path / "peers.unreadable").is_dir()
+    assert not (tmp_path / "peers").exists()

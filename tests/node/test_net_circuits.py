@@ -145,9 +145,10 @@ async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
 
 
 async def test_dial__refused_by_a_relay_does_not_end_another_circuit_through_it() -> None:
-    relay, alice, bob, eve = (Station(name) for name in ("relay", "alice", "bob", "eve"))
+    names = ("relay", "alice", "bob", "eve", "somebody")
+    relay, alice, bob, eve, relayless = (Station(name) for name in names)
     relay.build(topics=("/other/log",))
-    for station in (alice, bob, eve):
+    for station in (alice, bob, eve, relayless):
         station.build()
     service = CircuitRelay(
         host=relay.net._host,
@@ -162,9 +163,15 @@ async def test_dial__refused_by_a_relay_does_not_end_another_circuit_through_it(
         await until(lambda: bool(circuit_addresses(bob)))
         to_eve = circuit_addresses(bob)[0].replace(bob.net.peer_id, eve.net.peer_id)
 
-        async def fail() -> None:
+        async def fail(target: str = to_eve) -> None:
             with pytest.raises(DialFailed, match="NO_RESERVATION"):
-                await alice.net.dial(to_eve)
+                await alice.net.dial(target)
+
+        to_ann = to_eve.replace(eve.net.peer_id, relayless.net.peer_id)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            nursery.start_soon(fail, to_ann)
+        await until(lambda: not connected(alice, relay))  # of no use to anybody
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(alice.net.dial, circuit_addresses(bob)[0])

@@ -70,6 +70,14 @@ def test_is_translated__goes_by_most_observers() -> None:
     assert seen(ours, theirs, ("c", "10.0.0.3", LIE)).is_translated()
 
 
+def test_is_translated__stays_as_it_was_where_observers_are_at_odds() -> None:
+    sightings = seen(("a", "10.0.0.1", HOME), ("b", "10.0.0.2", PUBLIC))
+
+    assert [sightings.is_translated(was=was) for was in (False, True)] == [False, True]
+    sightings.note("c", Sighting(HOME, HOME, "10.0.0.3"))
+    assert not sightings.is_translated(was=True)
+
+
 def test_note__remembers_so_many_observers() -> None:
     first = [("early", "10.0.0.1", PUBLIC)]
     later = [(f"peer {number}", "10.0.0.2", HOME) for number in range(OBSERVERS_MAX)]

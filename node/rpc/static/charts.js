@@ -63,6 +63,10 @@ const last = (values) => {
 
 const lineOf = (label, index, more) => ({ label, stroke: stroke(index), dash: DASHES[index % 6], width: 1.75, ...more });
 
+// The engine may keep the last plot there was, and with it whatever its functions can see: not the page.
+const fromZero = (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1];
+const planOf = (width, height, series) => ({ width, height, series, axes: axes(), legend: { show: false }, cursor: { show: false }, scales: { y: { range: fromZero } } });
+
 function chart(root, { height, title, signal }, plan) {
   let drawn = null;
   let key = "";
@@ -85,7 +89,7 @@ function chart(root, { height, title, signal }, plan) {
     drawn?.destroy();
     key = wanted;
     const width = Math.max(200, place.clientWidth);
-    drawn = new uPlot({ width, height, series, axes: axes(), legend: { show: false }, cursor: { show: false }, scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } } }, data, place);
+    drawn = new uPlot(planOf(width, height, series), data, place);
     drawn.root.querySelector("canvas").setAttribute("aria-hidden", "true");
   }
 
@@ -94,7 +98,14 @@ function chart(root, { height, title, signal }, plan) {
   sized.observe(place);
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", again);
-  signal.addEventListener("abort", () => (sized.disconnect(), scheme.removeEventListener("change", again), drawn?.destroy(), (drawn = null)), { once: true });
+  const end = () => {
+    sized.disconnect();
+    scheme.removeEventListener("change", again);
+    drawn?.destroy();
+    drawn = null;
+    place.remove(); // from what it was in: the plot knows it
+  };
+  signal.addEventListener("abort", end, { once: true });
   return { show: (...given) => ((latest = given), draw()) };
 }
 

@@ -9,6 +9,7 @@ import { answer, badge, empty, fact, facts, id, name, num, say, section, table, 
 import { picture } from "./picture.js";
 
 const PEERS_MAX = 400;
+const SCROLL_BAR_PX = 24; // the widest there is
 const TOLD_MAX = 40; // lines of what happens
 const BEFORE_MAX = 8; // lines of what happened before
 
@@ -74,7 +75,8 @@ function drawing(root, signal) {
     drawn = wide();
     show(root, picture(...latest, drawn));
   };
-  const sized = new ResizeObserver(() => wide() !== drawn && draw());
+  // Not for a scroll bar: with the width goes the height, so it would come and go for ever.
+  const sized = new ResizeObserver(() => Math.abs(wide() - drawn) > SCROLL_BAR_PX && draw());
   sized.observe(root);
   signal.addEventListener("abort", () => sized.disconnect(), { once: true });
   return (status, peers) => ((latest = [status, peers]), draw());
