@@ -4,7 +4,7 @@ Whoever can have us dial any host has us look at our own machine and our own net
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from bootstrap.network_group import is_private
 
@@ -19,26 +19,25 @@ def is_within_reach(host: str, neighbours: Iterable[str]) -> bool:
         host: An IP address or a DNS name.
         neighbours: The hosts of those we are connected to, IP addresses or names.
     """
-    try:
-        ip = ip_address(host)
-    except ValueError:
+    ip = _plain(host)
+    if ip is None:
         return True  # a name: what it stands for is found out when it is dialled
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
     if ip.is_multicast or ip.is_unspecified or (ip.version == 4 and int(ip) >> 24 in _NOBODYS):
         return False
     if ip.is_loopback:
-        return any(_is_loopback(neighbour) for neighbour in neighbours)
+        return any(one.is_loopback for one in map(_plain, neighbours) if one is not None)
     if is_private(str(ip)):
-        return any(is_private(neighbour) for neighbour in neighbours)
+        return any(is_private(str(_plain(neighbour))) for neighbour in neighbours)
     return True
 
 
 _NOBODYS = (0, *range(240, 256))  # "this network" and reserved addresses, RFC 1122 and RFC 1112
 
 
-def _is_loopback(host: str) -> bool:
+def _plain(host: str) -> IPv4Address | IPv6Address | None:
+    """Return an IP address, IPv4 within IPv6 as IPv4; None of a name."""
     try:
-        return ip_address(host).is_loopback
+        ip = ip_address(host)
     except ValueError:
-        return False
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
