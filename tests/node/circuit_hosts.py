@@ -77,6 +77,16 @@ async def stream_to(
         await stream.reset()
 
 
+def serve_anybody(relay: Station) -> None:
+    """Make a station a relay of those, too, who follow none of its topics."""
+    CircuitRelay(
+        host=relay.net._host,
+        is_member=lambda peer_id: True,
+        limits=CircuitLimits(),
+        counters=Counters(),
+    ).install()
+
+
 def hide(station: Station) -> None:
     """Let a station believe that it is behind a router, and its relays beyond."""
     reach = station.net._nat._reach

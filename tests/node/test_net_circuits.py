@@ -9,11 +9,9 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import StopMessage
 
 from node.errors import DialFailed, PeerFailed
 from node.net.circuit import STOP, CircuitLimits, hear, say
-from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.observed import Sighting
 from node.net.reach import LOOK_S, _is_far
-from node.net.relay import CircuitRelay
 from tests.node.circuit_hosts import (
     ANSWER_S,
     ECHO,
@@ -21,6 +19,7 @@ from tests.node.circuit_hosts import (
     circuit_addresses,
     connected,
     hide,
+    serve_anybody,
     stream_to,
     town,
 )
@@ -125,13 +124,7 @@ async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
     relay.build(topics=("/other/log",))
     for station in (alice, bob):
         station.build(limits=NetLimits(probe_s=0.1, stranger_s=0.6))
-    anybody = CircuitRelay(
-        host=relay.net._host,
-        is_member=lambda peer_id: True,
-        limits=CircuitLimits(),
-        counters=Counters(),
-    )
-    anybody.install()
+    serve_anybody(relay)
     async with running(relay, alice, bob):
         await bob.net.dial(relay.net.addresses()[0])
         hide(bob)
@@ -146,17 +139,11 @@ async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
 
 async def test_dial__refused_by_a_relay_does_not_end_another_circuit_through_it() -> None:
     names = ("relay", "alice", "bob", "eve", "somebody")
-    relay, alice, bob, eve, relayless = (Station(name) for name in names)
+    relay, alice, bob, eve, somebody = (Station(name) for name in names)
     relay.build(topics=("/other/log",))
-    for station in (alice, bob, eve, relayless):
+    for station in (alice, bob, eve, somebody):
         station.build()
-    service = CircuitRelay(
-        host=relay.net._host,
-        is_member=lambda peer_id: True,
-        limits=CircuitLimits(),
-        counters=Counters(),
-    )
-    service.install()
+    serve_anybody(relay)
     async with running(relay, alice, bob, eve):
         await bob.net.dial(relay.net.addresses()[0])
         hide(bob)
@@ -167,7 +154,7 @@ async def test_dial__refused_by_a_relay_does_not_end_another_circuit_through_it(
             with pytest.raises(DialFailed, match="NO_RESERVATION"):
                 await alice.net.dial(target)
 
-        to_ann = to_eve.replace(eve.net.peer_id, relayless.net.peer_id)
+        to_ann = to_eve.replace(eve.net.peer_id, somebody.net.peer_id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fail)
             nursery.start_soon(fail, to_ann)

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -16,7 +16,7 @@ from node.net.limits import NetLimits
 from protocol.ids import PeerId
 from tests.loopback.intruder import MESHSUB, Intruder, Target, framed, intruder
 from tests.node.net_hosts import LOG, PRESENCE, Station, running, until
-from tests.node.test_net_traces import parts
+from tests.node.test_net_traces import containers
 
 IS_LONG = bool(os.environ.get("AIMARKET_LONG"))
 TOPICS = 300_000 if IS_LONG else 6_000
@@ -40,26 +40,10 @@ OF_MESSAGES = {
 OUR_OWN = frozenset({"._counters._totals"})  # by names that are in the code
 
 
-def tables(root: object) -> Counter[str]:
-    """Return how many entries a host has in all containers that it reaches by each way."""
-    sizes: Counter[str] = Counter()
-    seen: set[int] = set()
-    waiting: deque[tuple[str, object]] = deque([("", root)])
-    while waiting:
-        path, each = waiting.popleft()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, dict | list | set | deque):
-            sizes[path] += len(each)
-        waiting.extend((f"{path}{name}", found) for name, found in parts(each))
-    return sizes
-
-
 def grown(station: Station, before: "Counter[str]") -> dict[str, int]:
     """Return by how much each table is larger than before."""
     gc.collect()
-    now = tables(station.net)
+    now = containers(station.net)
     larger = {path: size - before[path] for path, size in now.items() if size > before[path]}
     return {path: more for path, more in larger.items() if path not in OUR_OWN}
 
@@ -121,7 +105,7 @@ async def test_host__has_few_entries_for_a_peer_and_none_once_it_is_gone() -> No
             await say(await first.open(MESHSUB), ann, [rpc_pb2.RPC(subscriptions=follow)])
             await open_sessions(first, 1)
         await until(lambda: not ann.net.peers())
-        before, most = tables(ann.net), Counter[str]()
+        before, most = containers(ann.net), Counter[str]()
 
         async with intruder(target) as stranger:
             stream = await stranger.open(MESHSUB)

@@ -3,7 +3,7 @@
 import gc
 import os
 import types
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +25,9 @@ LEFT_MAX = STRANGERS // 4  # what one container may have grown by: half of what 
 BOUNDED = frozenset({"peer_data_map"})
 
 
-def containers(root: object) -> dict[str, int]:
-    """Return the size of every container that a host reaches, by the way to it."""
-    sizes: dict[str, int] = {}
+def containers(root: object) -> Counter[str]:
+    """Return how many entries a host has in all containers that it reaches by each way."""
+    sizes: Counter[str] = Counter()
     seen: set[int] = set()
     waiting: deque[tuple[str, object]] = deque([("", root)])
     while waiting:
@@ -36,7 +36,7 @@ def containers(root: object) -> dict[str, int]:
             continue
         seen.add(id(each))
         if isinstance(each, dict | list | set | deque):
-            sizes[path] = len(each)
+            sizes[path] += len(each)
         waiting.extend((f"{path}{name}", found) for name, found in parts(each))
     return sizes
 
