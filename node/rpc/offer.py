@@ -62,6 +62,7 @@ async def offer_rpc(
         else:
             url = await nursery.start(partial(serve, port=port))
         content = RpcFile(url, token, os.getpid(), node_id, public_url)
-        with left_rpc_file(folder / FILE_NAME, content), left_token(token_file, token):
+        # Whoever waits for the node waits for its address, so that one is the last to be there.
+        with left_token(token_file, token), left_rpc_file(folder / FILE_NAME, content):
             task_status.started(content)
             await trio.sleep_forever()

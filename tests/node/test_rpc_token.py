@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import pytest
 import trio
 
 from node.errors import NotReachable, StartError, UsageError
+from node.rpc import offer
 from node.rpc.endpoint import Endpoint, find_endpoint
 from node.rpc.server import serve_rpc
 from node.rpc.token import (
     RpcFile,
+    left_rpc_file,
     left_token,
     new_token,
     read_rpc_file,
@@ -290,3 +292,37 @@ def test_left_token__follows_no_link_and_takes_no_folder(tmp_path: Path) -> None
 def test_left_token__does_nothing_where_no_file_is_named(tmp_path: Path) -> None:
     with left_token(None, TOKEN):
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_offer_rpc__leaves_the_token_before_the_address_and_for_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token_file = tmp_path / "token"
+    found: list[bool] = []
+
+    @contextmanager
+    def watched(path: Path, content: RpcFile) -> Iterator[None]:
+        found.append(token_file.exists())
+        try:
+            with left_rpc_file(path, content):
+                yield
+        finally:
+            found.append(token_file.exists())
+
+    monkeypatch.setattr(offer, "left_rpc_file", watched)
+    offered = partial(
+        offer.offer_rpc,
+        services(FakeMarket()),
+        folder=tmp_path,
+        node_id="alice",
+        port=0,
+        token_file=token_file,
+        open_reads=False,
+    )
+    async with trio.open_nursery() as nursery:
+        content = await nursery.start(offered)
+        assert read_token(token_file) == content.token
+        nursery.cancel_scope.cancel()
+
+    assert found == [True, True]
+    assert not token_file.exists()
