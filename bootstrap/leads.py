@@ -21,7 +21,10 @@ from bootstrap.addresses import (
 from protocol.ids import PeerId
 
 DNSADDR = "/dnsaddr/"
-NEED = "write it as HOST:PORT, /ip4/HOST/tcp/PORT or /ip4/HOST/tcp/PORT/p2p/PEER_ID"
+NEED = (
+    "write it as HOST:PORT, /ip4/HOST/tcp/PORT, /ip4/HOST/tcp/PORT/p2p/PEER_ID or /dnsaddr/NAME, "
+    "or give an invite"
+)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+)):(\d{1,5})")
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from node.errors import OperatorError, RequestRefused
+from node.misuse import tell_misuse
 from node.rpc.client import Client
 from node.rpc.endpoint import find_endpoint
 
@@ -114,8 +115,7 @@ def run_to_exit_code(group: click.Command, args: list[str] | None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return tell_misuse(error, "aimarket", lead="Error")
     except RequestRefused as error:
         tell(f"Error: {error} ({error.code})")
         return _OF_STATUS.get(error.status, EXIT_FAILED)

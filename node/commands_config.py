@@ -84,7 +84,8 @@ def check(file: str | None, as_json: bool) -> None:
 
     Exits 0 if it is, and 2 with one line that names the place if it is not.
     """
-    found = find_config(file or os.environ.get("AIMARKET_CONFIG"))
+    by = "" if file else "AIMARKET_CONFIG="
+    found = find_config(file or os.environ.get("AIMARKET_CONFIG"), by=by)
     if found is None:
         raise UsageError(f"there is no {default_path()}; name a file")
     check_values(found)

@@ -77,7 +77,8 @@ def submit(
 
     Prints the task ids. With --wait prints the verdicts, in the order of the tasks, and exits 0;
     exits 1 if a task was refused, split or void, else 75 if there is no verdict in time (it may
-    still come). With --json prints one document, or one a line if there may be many.
+    still come). A single TEXT that is refused gives 2 if it cannot be, 75 if it cannot be now. With
+    --json prints one document, or one a line if there may be many.
     """
     if not texts and not files:
         raise UsageError("there is nothing to submit: give a TEXT, a --file FILE, or - for input")

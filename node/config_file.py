@@ -85,8 +85,12 @@ def default_path() -> Path:
     return platformdirs.user_config_path("aimarket") / FILE_NAME
 
 
-def find_config(named: str | None) -> ConfigFile | None:
+def find_config(named: str | None, *, by: str = "--config ") -> ConfigFile | None:
     """Read the file that was named, else the one at the default place if there is one.
+
+    Args:
+        named: Its path; None or empty for the default place.
+        by: What named it, as an error begins.
 
     Raises:
         UsageError: It cannot be read, is no TOML, or was named and is not there.
@@ -97,7 +101,7 @@ def find_config(named: str | None) -> ConfigFile | None:
             raw = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         if named:
-            raise UsageError(f"--config {path}: there is no such file") from None
+            raise UsageError(f"{by}{path}: there is no such file") from None
         return None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error

@@ -3,6 +3,8 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,6 +12,7 @@ import click
 
 from node.command_group import LazyCommands
 from node.errors import OperatorError, StoreError, first_of
+from node.misuse import tell_misuse
 from node.operate import Place, at_a_place, setting
 from protocol.errors import MarketError
 
@@ -41,6 +44,26 @@ class OneLine(click.Command):
     """
 
     called = "aimarket-node"
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; one that cannot be is told in one line, too."""
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        try:
+            code: Any = run()
+        except click.ClickException as error:
+            sys.exit(tell_misuse(error, self.called, lead=self.called))
+        except click.Abort:
+            self._leave("interrupted", INTERRUPTED_EXIT_CODE)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for and turn what goes wrong into one line and an exit code."""
@@ -76,7 +99,8 @@ class Program(OneLine, LazyCommands):
     "--bootstrap",
     multiple=True,
     metavar="ADDR",
-    help="Node to join by: a multiaddr as it prints it, HOST:PORT, or /dnsaddr/NAME; repeatable.",
+    help="Node to join by: a multiaddr as it prints it, HOST:PORT, /dnsaddr/NAME, or an invite;"
+    " repeatable.",
 )
 @setting(
     "--listen",

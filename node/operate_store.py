@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from node.commands import SCHEMA
 from node.errors import StartError, StoreError
 from node.keys import key_path, read_key
 from node.operate import Place, at_a_place
@@ -51,7 +52,7 @@ def verify(place: Place, as_json: bool) -> None:
                 report.notes.append("the last write of the journal was cut short")
     except StoreError as error:
         if as_json:
-            click.echo(json.dumps({"ok": False, "unreadable": str(error)}))
+            click.echo(json.dumps({"schema": SCHEMA, "ok": False, "unreadable": str(error)}))
         raise
     _print(report, as_json=as_json, node_id=place.node_id)
     if not report.is_ok:
@@ -113,6 +114,7 @@ def _lines_of(repaired: Repaired) -> Iterator[str]:
 def _print(report: Report, *, as_json: bool, node_id: str) -> None:
     if as_json:
         document: dict[str, Any] = {
+            "schema": SCHEMA,
             "ok": report.is_ok,
             "checked": report.checked,
             "findings": report.findings,

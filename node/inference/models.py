@@ -49,7 +49,9 @@ def require_libraries(libraries: Sequence[str] = ML_LIBRARIES) -> None:
     """
     for library in libraries:
         if importlib.util.find_spec(library) is None:
-            raise StartError(f"{library} is not installed; run: pip install 'aimarket[ml]'")
+            raise StartError(
+                f"{library} is not installed; in our repository run: pip install '.[ml]'"
+            )
 
 
 def _named(reference: str, downloads_dir: Path) -> Path:

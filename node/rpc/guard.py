@@ -61,6 +61,7 @@ BODIES = {
     "/log": BodyRule(LOG_BYTES_MAX, (OCTETS,)),
     "/certificates/verify": BodyRule(CERTIFICATE_BYTES_MAX, (JSON,), at_once=1),
 }
+RETRY_AFTER_S = "1"
 ANY_BODY = BodyRule(BODY_BYTES_MAX, (JSON,))
 
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -69,10 +70,13 @@ _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 def error_response(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return the one shape every error has."""
+    """Return the one shape every error has; what may go well soon says when to try again."""
+    told = {"Retry-After": RETRY_AFTER_S} if status in (429, 503) else {}
     # A lone surrogate of a hostile body may be quoted in the message: it has no UTF-8.
     clean = message.encode("utf-8", "replace").decode()
-    return ErrorResponse({"code": code, "message": clean}, status, headers={**(headers or {})})
+    return ErrorResponse(
+        {"code": code, "message": clean}, status, headers={**told, **(headers or {})}
+    )
 
 
 class ErrorResponse(JSONResponse):

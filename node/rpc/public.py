@@ -99,8 +99,7 @@ class PublicGuard:
 
     async def _serve_heavy(self, client: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._heavy.has_place(client):
-            headers = {"Retry-After": "1"}
-            refusal = error_response(429, "busy", "somebody is being told; try again", headers)
+            refusal = error_response(429, "busy", "somebody is being told; try again")
             await refusal(scope, receive, send)
             return
         with self._heavy.place(client) as done:

@@ -1,5 +1,6 @@
 """Shows a node's dashboard to everybody who can reach it, where its operator asks for that."""
 
+import errno
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -65,7 +66,9 @@ async def serve_public(
     except OSError as error:
         shown = _url(host, port).removeprefix("http://")
         why = f"cannot be used ({error.strerror or error})"
-        raise StartError(f"--dashboard-public {shown}: {why}; give another, or port 0") from error
+        is_away = error.errno == errno.EADDRNOTAVAIL
+        do = "name an address of this machine" if is_away else "give another, or port 0"
+        raise StartError(f"--dashboard-public {shown}: {why}; {do}") from error
     pace = Pace() if pace is None else pace
     url = _url(host, listeners[0].socket.getsockname()[1])
     services = for_strangers(services)

@@ -166,7 +166,7 @@ class _Streams:
         """Count a reader for as long as this lasts, and refuse one too many."""
         most = self._rules.streams_max
         if self._open >= most:
-            message = f"{most} event streams are open, the most; close one"
+            message = f"{most} event streams are open, the most; close one, or try again"
             raise RequestRefused(503, "too_many_streams", message)
         self._open += 1
         self._teller.feed.readers += 1

@@ -24,7 +24,12 @@ DEFAULT_PORT = 7461  # no tool we looked at uses it
 CONNECTIONS_MAX = 32  # a control API for one person: more is a leak or an attack
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "[::1]"}
 
-_FULL = whole_answer("503 Service Unavailable", "too_many_connections", "try again in a moment")
+_FULL = whole_answer(
+    "503 Service Unavailable",
+    "too_many_connections",
+    "try again in a moment",
+    **{"retry-after": "1"},
+)
 
 logger = logging.getLogger(__name__)
 

@@ -67,7 +67,7 @@ def test_without_gossip__sync_alone_makes_all_equal(
         f"{load.count} tasks, {rest.final} final; {rest.records} records,"
         f" equal {rest.equal_s:.1f} s after the newest"
     )
-    assert rest.equal_s <= 3 * SYNC_PERIOD_S
+    assert rest.equal_s <= 4 * SYNC_PERIOD_S
 
 
 def test_without_sync__gossip_brings_nearly_all(town: Bed, rng: Random, tell: Tell) -> None:

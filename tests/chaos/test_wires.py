@@ -90,8 +90,8 @@ def test_slow__holds_a_line_to_its_rate(wires: Wires) -> None:
     wires.slow(1)
     slow_s = sending_s(a, b, 125_000)
 
-    assert fast_s < 0.2
-    assert 0.8 < slow_s < 2.0
+    assert fast_s < slow_s / 4
+    assert 0.8 < slow_s < 4.0
 
 
 def test_wire_bytes__counts_what_came_and_went(wires: Wires) -> None:

@@ -1,5 +1,7 @@
 """The page itself: how it gets its secret, and what it survives."""
 
+import contextlib
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from tests.dashboard.strange import views_of
 from tests.loopback.nodes import RealNode, Street, aimarket, street, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+PORTS_NOT_DRAWN = (20_000, 32_768)  # below those of `ip_local_port_range`
 LATE_MS = 30_000  # a node starts anew, and the page asks in growing pauses
 Seen = list[tuple[str, str | None, int]]  # path, Authorization, and what the node answered
 
@@ -71,11 +74,18 @@ def test_entry__is_accessible(node: RealNode, browser: Browser, scheme: str) -> 
         assert findings(page) == []
 
 
+def a_port_nobody_draws() -> int:
+    """Return a free port that the system gives to nobody who asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS_NOT_DRAWN)
+        with socket.socket() as held, contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return port
+
+
 def staying(town: Street, name: str) -> tuple[RealNode, int]:
     """Start a node on a port that it has again after a restart."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
+    port = a_port_nobody_draws()
     node = town.node(name, "--rpc-port", str(port))
     node.launch()
     node.wait_serving()

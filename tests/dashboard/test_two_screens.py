@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.chaos.load import QUIET_S, wait_quiet
 from tests.dashboard.browser import Visitor, go
 from tests.loopback.nodes import RealNode, Street, street, wait_equal, wait_final
 
@@ -80,6 +81,7 @@ def test_leaderboard__is_the_same_on_three_pages(
     ]
     for node in nodes:
         wait_final(node, [node.submit(f"from {node.name}", seats=3)], within_s=30)
+    wait_quiet(nodes, quiet_s=QUIET_S, within_s=30)  # the last juror opens after the verdict
     digest = wait_equal(nodes, within_s=30)
 
     for page in pages:

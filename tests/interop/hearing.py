@@ -53,6 +53,11 @@ def count(node: RealNode, name: str) -> int:
     return int(found.group(1))
 
 
+def is_in_mesh(node: RealNode, peer_id: str) -> bool:
+    """Answer whether gossip of every topic flows from a node to a peer."""
+    return any(peer["peer_id"] == peer_id and peer["in_mesh"] for peer in node.ask("/peers"))
+
+
 def wait_known(node: RealNode, task_ids: list[str], *, within_s: float) -> None:
     """Wait until a node knows of every task, its own or not."""
     until(

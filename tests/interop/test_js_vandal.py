@@ -1,10 +1,19 @@
 """Nodes outlive what a foreign implementation of libp2p can be made to send."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.interop.hearing import count, followed, heard_by, log_of, topics_in, wait_known
+from tests.interop.hearing import (
+    count,
+    followed,
+    heard_by,
+    is_in_mesh,
+    log_of,
+    topics_in,
+    wait_known,
+)
 from tests.interop.js import js, need_js
 from tests.loopback.nodes import street, until, wait_final
 
@@ -27,7 +36,13 @@ def test_node__outlives_a_js_peer_that_sends_garbage(tmp_path: Path) -> None:
         alice, bob = town.open("alice", "bob")
         topic = topics_in(town).records
         with js("peer.mjs", followed(town), tmp_path / "peer.err") as honest:
+            here = honest.wait("ready", within_s=WITHIN_S)
             honest.say(alice.address)
+            until(
+                partial(is_in_mesh, alice, here["peer"]),
+                within_s=WITHIN_S,
+                what="the honest js peer is told what is said from now on",
+            )
             wait_final(bob, [bob.submit("before", seats=1)], within_s=WITHIN_S)
             truth = honest.wait("message", within_s=WITHIN_S, topic=topic)["data"]
             before, before_bytes = log_of(alice), alice.rss_bytes()

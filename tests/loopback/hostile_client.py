@@ -128,7 +128,6 @@ class _Renamed:
 
 async def _attack(port: int, token: str, seconds: float) -> dict[str, list[tuple[str, float]]]:
     found: dict[str, list[tuple[str, float]]] = {"a thousand connections": []}
-    deadline = trio.current_time() + seconds
 
     async def again_and_again(name: str, attack: Attack, bearer: bytes) -> None:
         while trio.current_time() < deadline:
@@ -141,6 +140,7 @@ async def _attack(port: int, token: str, seconds: float) -> dict[str, list[tuple
     async with trio.open_nursery() as nursery:
         for _ in range(CONNECTIONS):
             nursery.start_soon(one_of_many)
+    deadline = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:
         for name, attack in ATTACKS.items():
             nursery.start_soon(again_and_again, name, attack, f"Bearer {token}".encode())

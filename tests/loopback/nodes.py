@@ -1,5 +1,6 @@
 """Runs real nodes as processes of their own on this machine, and talks to them over their RPC."""
 
+import contextlib
 import json
 import os
 import re
@@ -229,7 +230,9 @@ class RealNode:
             trust_env=False,
             timeout=30,
         )
-        return True
+        with self.reach(), contextlib.suppress(httpx.TransportError):  # it may end just now
+            return self._client.get("/health").is_success
+        return False
 
     def _forget_client(self) -> None:
         if self._client is not None:

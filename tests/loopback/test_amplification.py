@@ -152,19 +152,30 @@ async def swallow(stream: YamuxStream, heard: Callable[[bytes], object]) -> None
 
 async def repeated_wants(target: Target, message: bytes) -> None:
     said = rpc_pb2.Message(data=message, topicIDs=[target.topics[0]])
-    want = rpc_pb2.ControlIWant(messageIDs=[content_id(said)] * PER_FRAME)
-    frame = rpc_pb2.RPC(control=rpc_pb2.ControlMessage(iwant=[want]))
-    await tell(target, [rpc_pb2.RPC(publish=[said]), *[frame] * 4])
+    once, often = (
+        rpc_pb2.ControlIWant(messageIDs=[content_id(said)] * count) for count in (1, PER_FRAME)
+    )
+    first, more = (
+        rpc_pb2.RPC(control=rpc_pb2.ControlMessage(iwant=[want])) for want in (once, often)
+    )
+    await say_and_ask(target, message, first, [more] * 4)
 
 
 async def following_and_leaving(target: Target, message: bytes) -> None:
     """Leave and follow again, frame by frame, to be sent anew what was said of late."""
-    said = rpc_pb2.Message(data=message, topicIDs=[target.topics[0]])
     left, back = (
         rpc_pb2.RPC.SubOpts(subscribe=follows, topicid=target.topics[0])
         for follows in (False, True)
     )
-    again = framed(rpc_pb2.RPC(subscriptions=[left, back]).SerializeToString())
+    again = rpc_pb2.RPC(subscriptions=[left, back])
+    await say_and_ask(target, message, again, [again] * TOGGLES)
+
+
+async def say_and_ask(
+    target: Target, message: bytes, first: rpc_pb2.RPC, more: Sequence[rpc_pb2.RPC]
+) -> None:
+    """Say a message, ask for it until it comes, and then go on asking."""
+    said = rpc_pb2.Message(data=message, topicIDs=[target.topics[0]])
     pieces: list[bytes] = []
     with contextlib.suppress(Exception, BaseExceptionGroup):  # the node hung up on us
         async with intruder(target) as stranger, trio.open_nursery() as nursery:
@@ -174,10 +185,10 @@ async def following_and_leaving(target: Target, message: bytes) -> None:
                 await stream.write(framed(frame.SerializeToString()))
             with trio.move_on_after(FIRST_S):  # until it was taken, and is told
                 while len(b"".join(pieces)) < len(message):
-                    await stream.write(again)
+                    await stream.write(framed(first.SerializeToString()))
                     await trio.sleep(0.05)
-            for _ in range(TOGGLES):
-                await stream.write(again)
+            for frame in more:
+                await stream.write(framed(frame.SerializeToString()))
             await trio.sleep(STAY_S)
             nursery.cancel_scope.cancel()
 

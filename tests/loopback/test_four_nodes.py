@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from node.config import make_network
+from tests.chaos.load import QUIET_S, wait_quiet
 from tests.chaos.oracle import faults_of, kinds_signed, remains_of
 from tests.loopback.nodes import RealNode, street, wait_capable, wait_equal, wait_final
 
@@ -36,6 +37,7 @@ def test_four_nodes__agree_on_forty_tasks_although_one_is_killed_half_way(tmp_pa
         wait_final(victim, tasks[victim.name], within_s=60)
         final_s = time.monotonic()
 
+        wait_quiet(nodes, quiet_s=QUIET_S, within_s=60)  # the last juror opens after the verdict
         digest = wait_equal(nodes, within_s=60)
         boards = [node.ask("/leaderboard") for node in nodes]
         counts = [node.status()["tasks"] for node in nodes]

@@ -15,6 +15,8 @@ from tests.node.net_hosts import Station, running, seed_of, until
 TIMES = 100 if os.environ.get("AIMARKET_LONG") else 25  # a hundred is what was promised
 AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
+CALM, BUSY_FACTOR = 20, 3.0  # answers without strangers, and how much longer one with them may take
+GIVEN_UP_S = 10.0
 GIVEN_BACK_WITHIN_S = 45.0  # an answer of 15 s, and two looks of the watchdog
 GROWTH_BYTES_MAX = 12 * 1024 * 1024  # held; what the allocator keeps is given back first
 
@@ -35,15 +37,18 @@ async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
         await attack(unread_response, target, TIMES // 2)  # the highest tide of memory by far
         for killer in KILLERS:  # imports and caches grow once
             await attack(killer, target, 2 * AT_ONCE)
+        # On a machine that has more to do than this a host takes its time without strangers, too.
+        calm_s = max([await serves(victim, ann, bob) for _ in range(CALM)])
         await counted(victim, ann)
         before = victim.rss_bytes()
 
-        report = []
+        report: list[str] = []
         for killer in KILLERS:
             started_s = trio.current_time()
             await attack(killer, target, TIMES)
             attacked_s = trio.current_time() - started_s
             served_s = await serves(victim, ann, bob)
+            assert served_s <= max(SERVE_WITHIN_S, BUSY_FACTOR * calm_s), report
             name = getattr(killer, "__name__", str(killer))
             stats = await counted(victim, ann)
             grown = (victim.rss_bytes() - before) / 2**20
@@ -85,8 +90,8 @@ async def serves(victim: BareProcess, ann: Station, bob: Station) -> float:
     started_s = trio.current_time()
     request, data = os.urandom(20), b"honest " + os.urandom(20)
     peer = next(peer.peer_id for peer in ann.net.peers() if peer.peer_id == victim.peer_id)
-    with trio.fail_after(SERVE_WITHIN_S):
+    with trio.fail_after(GIVEN_UP_S):
         assert await ann.net.ask(peer, ECHO, request) == request
         await ann.net.publish(LOG, data)
-        await until(lambda: data in bob.messages(), within_s=SERVE_WITHIN_S)
+        await until(lambda: data in bob.messages(), within_s=GIVEN_UP_S)
     return trio.current_time() - started_s

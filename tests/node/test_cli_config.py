@@ -133,6 +133,7 @@ def test_config_check__tries_every_node_of_a_file(
     assert bad[:2] == (2, "")
     assert f"--rpc-port 70000: need a port from 0 (any) to 65535 (from {good}:4)" in bad[2]
     assert (unnamed[0], missing[0], none[0]) == (2, 2, 2)
+    assert missing[2] == "Error: /nowhere/c.toml: there is no such file\n"
     assert "'a/b'" in unnamed[2]
     assert os.environ["AIMARKET_SEATS"] == "4"
 

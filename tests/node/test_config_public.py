@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from node.bootstrap_main import bootstrap
 from node.config import PORT_MAX, check_dashboard_public
-from node.errors import UsageError
+from node.errors import StartError, UsageError
+from node.rpc.public_server import serve_public
+from tests.fakes_market import FakeMarket, services
 
 
 @given(st.ip_addresses(), st.integers(0, PORT_MAX))
@@ -44,3 +46,8 @@ def test_check_dashboard_public__refuses_what_is_none_in_one_line(place: str) ->
 
 def test_bootstrap__can_show_its_dashboard_as_well() -> None:
     assert "dashboard_public" in {option.name for option in bootstrap.params}
+
+
+async def test_public__says_what_to_do_where_the_address_is_not_of_this_machine() -> None:
+    with pytest.raises(StartError, match=r"; name an address of this machine$"):
+        await serve_public(services(FakeMarket()), host="192.0.2.1", port=0)

@@ -191,7 +191,7 @@ def test_find_model_dir__says_there_is_no_model_at_a_path(tmp_path: Path, refere
 
 def test_require_libraries__says_what_to_install() -> None:
     require_libraries()
-    with pytest.raises(StartError, match=r"pip install 'aimarket\[ml\]'"):
+    with pytest.raises(StartError, match=r"pip install '\.\[ml\]'"):
         require_libraries(["no_such_library"])
 
 

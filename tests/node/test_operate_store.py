@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consensus import layout
+from node.commands import SCHEMA
 from node.errors import StoreDamaged
 from node.main import main
 from node.store.open import looking_at
@@ -61,6 +62,7 @@ def test_verify__prints_a_document(tmp_path: Path) -> None:
 
     assert (good.exit_code, json.loads(good.stdout)["ok"]) == (0, True)
     assert (bad.exit_code, json.loads(bad.stdout)["ok"]) == (1, False)
+    assert json.loads(good.stdout)["schema"] == json.loads(bad.stdout)["schema"] == SCHEMA
     assert len(json.loads(bad.stdout)["findings"]) == 1
 
 

@@ -168,7 +168,9 @@ async def test_public__leaves_the_owner_his_streams_and_he_leaves_theirs() -> No
                     nursery.start_soon(follow, client)
                 for _ in range(count):
                     await begun.acquire()
-                assert (await client.get("/events")).json()["code"] == "too_many_streams"
+                refused = await client.get("/events")
+                assert refused.json()["code"] == "too_many_streams"
+                assert refused.headers["Retry-After"] == "1"
                 assert (await client.get("/health")).status_code == 200
             assert reporter.feed.readers == STREAMS_MAX + OWN_STREAMS_MAX
             nursery.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from tests.sim.deliveries import Timed, lacking, share, waits_ms
 from tests.sim.seeds import seeds
 
 WARM_MS = 15_000
-DIALS = 8  # as a node does, which in a small network means nearly everyone
+DIALS = 8  # in a small network that is nearly everyone
 SYNC_PERIOD_MS = 10_000  # a node compares with somebody about so often
 BOTH_WAYS = ("halves", "majority ring", "bridge", "isolate one")
 
