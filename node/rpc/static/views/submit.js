@@ -52,6 +52,8 @@ export function submitBox(signal) {
     problem,
   );
   let capable = {};
+  let isSending = false;
+  let asking = null; // what was sent and is not known to be taken in, with its request id
 
   function hint() {
     const others = capable[type.value] ?? 0;
@@ -87,21 +89,29 @@ export function submitBox(signal) {
   async function send(event) {
     event.preventDefault();
     const size = new TextEncoder().encode(text.value).length;
+    if (isSending) return; // Ctrl+Enter does not ask the button
     if (!text.value.trim()) return refuse("there is nothing to ask yet: write a text first");
     if (size > TEXT_BYTES_MAX) return refuse(`the text has ${size} bytes, at most ${TEXT_BYTES_MAX} fit`);
-    button.disabled = true;
+    isSending = button.disabled = true;
     try {
-      const asked = { text: text.value, type: type.value, seats: Number(seats.value), request_id: crypto.randomUUID?.() };
-      const { task_id: taskId } = await post("/tasks", asked);
+      const { task_id: taskId } = await post("/tasks", named({ text: text.value, type: type.value, seats: Number(seats.value) }));
+      asking = null;
       text.value = "";
       say("Asked");
-      location.hash = to("tasks", taskId);
+      if (!signal.aborted) location.hash = to("tasks", taskId); // whoever went elsewhere stays there
     } catch (error) {
       if (!(error.status >= 0)) throw error;
       refuse(line(error.message, 300));
     } finally {
-      button.disabled = false;
+      isSending = button.disabled = false;
     }
+  }
+
+  /** Give a question a request id, the same until it is answered: the node may have heard it though nobody was told so. */
+  function named(question) {
+    const same = JSON.stringify(question);
+    if (asking?.same !== same) asking = { same, id: crypto.randomUUID?.() };
+    return { ...question, request_id: asking.id };
   }
 
   function refuse(words) {

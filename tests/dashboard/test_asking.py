@@ -1,0 +1,109 @@
+"""The box that asks: once is once, whatever becomes of the answer."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.dashboard.browser import Visitor, go
+from tests.loopback.nodes import RealNode, street
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
+    with street(tmp_path_factory.mktemp("asking")) as town:
+        node = town.node("alice")
+        node.launch()
+        node.wait_serving()
+        yield node
+
+
+class Sent:
+    """What a page sends to ask, held until a test lets it go on."""
+
+    def __init__(self, page: Page) -> None:
+        self.routes: list[Route] = []
+        page.route("**/tasks", self._take)
+
+    def _take(self, route: Route) -> None:
+        if route.request.method == "POST":
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+
+def filled(page: Page, text: str) -> None:
+    """Write a text, once the page knows what can be asked."""
+    expect(page.get_by_label("Type")).to_have_value("echo")
+    page.locator("#ask-text").fill(text)
+
+
+def asked(node: RealNode, text: str) -> int:
+    """Return how often a node was asked a text."""
+    return sum(task["text"] == text for task in node.ask("/tasks?mine=true")["tasks"])
+
+
+def test_ask__pressed_twice_asks_once(node: RealNode, visitor: Visitor) -> None:
+    page = visitor.open(node, "/tasks")
+    posts: list[str] = []
+    page.on("request", lambda one: posts.append(one.url) if one.method == "POST" else None)
+    sent = Sent(page)
+    filled(page, "pressed twice")
+    posts.clear()
+
+    with page.expect_request(lambda one: one.method == "POST"):
+        page.locator("#ask-text").press("Control+Enter")
+        page.locator("#ask-text").press("Control+Enter")
+    expect(page.get_by_role("button", name="Ask")).to_be_disabled()
+    for route in sent.routes:
+        route.continue_()
+
+    expect(page.locator(".view-task .said")).to_have_text("pressed twice")
+    assert len(posts) == 1
+    assert asked(node, "pressed twice") == 1
+
+
+def test_ask__again_after_no_answer_asks_once(node: RealNode, visitor: Visitor) -> None:
+    visitor.allow("net::ERR")
+    page = visitor.open(node, "/tasks")
+    filled(page, "asked again")
+    heard: list[int] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST" and not heard:
+            heard.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/tasks", lose)
+    button = page.get_by_role("button", name="Ask")
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    assert heard == [201]
+    button.click()
+    expect(page.locator(".view-task .said")).to_have_text("asked again")
+    assert asked(node, "asked again") == 1
+
+    go(page, "/tasks")  # the same once more, by a user who means it
+    filled(page, "asked again")
+    button.click()
+    expect(page.locator(".view-task .said")).to_have_text("asked again")
+    assert asked(node, "asked again") == 2
+
+
+def test_ask__leaves_a_user_who_went_elsewhere_there(node: RealNode, visitor: Visitor) -> None:
+    page = visitor.open(node, "/tasks")
+    sent = Sent(page)
+    filled(page, "gone elsewhere")
+    with page.expect_request(lambda one: one.method == "POST"):
+        page.get_by_role("button", name="Ask").click()
+    go(page, "/leaderboard")
+
+    sent.routes[0].continue_()
+
+    expect(page.locator("#said")).to_have_text("Asked")
+    assert page.evaluate("location.hash") == "#/leaderboard"
+    assert asked(node, "gone elsewhere") == 1
