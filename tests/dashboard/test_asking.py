@@ -9,6 +9,7 @@ from tests.dashboard.browser import Visitor, go
 from tests.loopback.nodes import RealNode, street
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+RENEWED_MS = 6_000  # the box looks every five seconds what can be asked
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,38 @@ def test_ask__leaves_a_user_who_went_elsewhere_there(node: RealNode, visitor: Vi
     expect(page.locator("#said")).to_have_text("Asked")
     assert page.evaluate("location.hash") == "#/leaderboard"
     assert asked(node, "gone elsewhere") == 1
+
+
+def test_ask__keeps_the_type_that_was_chosen_while_the_model_is_loaded_anew(
+    node: RealNode, visitor: Visitor
+) -> None:
+    types = {"echo": 9, "sentiment": 9, "text-classification": 9}
+    capable = [types]
+    told = node.status()
+    visitor.context.clock.install()
+    page = visitor.open(node, "/leaderboard")
+    page.route("**/status", lambda route: route.fulfill(json={**told, "capable": capable[-1]}))
+    go(page, "/tasks")
+    sent = Sent(page)
+    type_, button = page.get_by_label("Type"), page.get_by_role("button", name="Ask")
+    expect(type_).to_have_value("sentiment")
+    type_.select_option("text-classification")
+    page.locator("#ask-text").fill("not yet")
+
+    # The worker ends; then one model of several is there again, then all are.
+    for now in ({}, {"echo": 9}):
+        capable.append(now)
+        page.clock.run_for(RENEWED_MS)
+        expect(page.locator("#ask-hint")).to_contain_text("is loading")
+        expect(button).to_be_disabled()
+        expect(type_).to_have_value("text-classification")
+    page.locator("#ask-text").press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("is loading")
+    assert sent.routes == []
+    capable.append(types)
+    page.clock.run_for(RENEWED_MS)
+
+    expect(button).to_be_enabled()
+    expect(page.locator("#ask-hint")).to_contain_text("9 other nodes can run it")
+    expect(type_).to_have_value("text-classification")
+    expect(type_.locator("option")).to_have_text([*types])

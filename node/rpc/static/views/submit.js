@@ -14,6 +14,7 @@ const HINTS = {
   "zero-shot-classification": "A JSON document with a text and the labels to choose from.",
 };
 const TEXT_BYTES_MAX = 16 * 1024;
+const LOADING = "The model that runs it is loading: ask in a moment.";
 
 /** Make the box. It stays as it is while the page around it is renewed. */
 export function submitBox(signal) {
@@ -27,7 +28,7 @@ export function submitBox(signal) {
     },
     oninput: () => show(problem),
   });
-  const type = h("select", { id: "ask-type", onchange: () => hint() });
+  const type = h("select", { id: "ask-type", onchange: () => ((wanted = type.value), hint()) });
   const seats = h(
     "select",
     { id: "ask-seats", onchange: () => hint() },
@@ -52,22 +53,28 @@ export function submitBox(signal) {
     problem,
   );
   let capable = {};
+  let wanted = ""; // the type that was chosen: it stays while the model that runs it is loaded anew
   let isSending = false;
   let asking = null; // what was sent and is not known to be taken in, with its request id
 
+  const isLoading = () => !Object.hasOwn(capable, wanted);
+
   function hint() {
-    const others = capable[type.value] ?? 0;
-    const wanted = Number(seats.value);
-    const quorum = Math.floor(wanted / 2) + 1;
+    button.disabled = isSending || isLoading();
+    const others = capable[wanted] ?? 0;
+    const most = Number(seats.value);
+    const quorum = Math.floor(most / 2) + 1;
     show(
       advice,
-      HINTS[type.value] ?? "",
+      HINTS[wanted] ?? "",
       " ",
-      others >= wanted
-        ? `${counted(others, "other node")} can run it.`
-        : others >= quorum
-          ? `Only ${counted(others, "other node")} can run it: enough for a verdict (${quorum}), not for every seat.`
-          : `Only ${counted(others, "other node")} can run it; a verdict needs ${quorum}. It will wait for more.`,
+      isLoading()
+        ? LOADING
+        : others >= most
+          ? `${counted(others, "other node")} can run it.`
+          : others >= quorum
+            ? `Only ${counted(others, "other node")} can run it: enough for a verdict (${quorum}), not for every seat.`
+            : `Only ${counted(others, "other node")} can run it; a verdict needs ${quorum}. It will wait for more.`,
     );
   }
 
@@ -75,26 +82,32 @@ export function submitBox(signal) {
     try {
       const status = await get("/status", signal);
       capable = status.capable;
-      const names = Object.keys(capable).sort();
-      if (names.join() !== [...type.options].map((one) => one.value).join()) {
-        const kept = type.value || (names.includes("sentiment") ? "sentiment" : names[0]);
-        type.replaceChildren(...names.map((one) => h("option", { value: one, selected: one === kept }, one)));
-      }
+      offer(Object.keys(capable).sort());
       hint();
     } catch (error) {
       if (!signal.aborted && !(error.status >= 0)) throw error;
     }
   }
 
+  /** Offer these types and the one that was chosen; while there are none, those there were. */
+  function offer(types) {
+    if (types.length === 0) return;
+    wanted ||= types.includes("sentiment") ? "sentiment" : types[0];
+    const all = types.includes(wanted) ? types : [...types, wanted].sort();
+    if (all.join() === [...type.options].map((one) => one.value).join()) return;
+    type.replaceChildren(...all.map((one) => h("option", { value: one, selected: one === wanted }, one)));
+  }
+
   async function send(event) {
     event.preventDefault();
     const size = new TextEncoder().encode(text.value).length;
     if (isSending) return; // Ctrl+Enter does not ask the button
+    if (isLoading()) return refuse(LOADING);
     if (!text.value.trim()) return refuse("there is nothing to ask yet: write a text first");
     if (size > TEXT_BYTES_MAX) return refuse(`the text has ${size} bytes, at most ${TEXT_BYTES_MAX} fit`);
     isSending = button.disabled = true;
     try {
-      const { task_id: taskId } = await post("/tasks", named({ text: text.value, type: type.value, seats: Number(seats.value) }));
+      const { task_id: taskId } = await post("/tasks", named({ text: text.value, type: wanted, seats: Number(seats.value) }));
       asking = null;
       text.value = "";
       say("Asked");
@@ -103,7 +116,8 @@ export function submitBox(signal) {
       if (!(error.status >= 0)) throw error;
       refuse(line(error.message, 300));
     } finally {
-      isSending = button.disabled = false;
+      isSending = false;
+      hint();
     }
   }
 
