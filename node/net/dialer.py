@@ -186,7 +186,7 @@ class Dialer:
         Raises:
             DialFailed: There is none, or none that is allowed.
         """
-        first = next(iter(target.protocols())).name
+        first = next((part.name for part in target.protocols()), "")
         port = _tcp_port(target)
         if first in ("ip4", "ip6"):
             return [Multiaddr(f"/{first}/{target.value_for_protocol(first)}/tcp/{port}")]
@@ -198,16 +198,25 @@ class Dialer:
                 found = await trio.socket.getaddrinfo(
                     name, port, family=FAMILIES[first], type=trio.socket.SOCK_STREAM
                 )
-        except (OSError, UnicodeError, trio.TooSlowError) as error:
+        except (OSError, ValueError, trio.TooSlowError) as error:
             raise DialFailed(f"cannot resolve {name!r}: {error}") from error
-        resolved = [
-            Multiaddr(f"/{'ip6' if family == trio.socket.AF_INET6 else 'ip4'}/{end[0]}/tcp/{port}")
-            for family, _, _, _, end in found
-            if allows(str(end[0]).partition("%")[0])
-        ]
-        if found and not resolved:
-            raise DialFailed(f"{name!r} is {found[0][4][0]}, which a stranger may not have us dial")
-        return list(dict.fromkeys(resolved))[:RESOLVED_MAX]
+        places = {str(end[0]): _at(str(end[0]), port) for _, _, _, _, end in found}
+        usable = {host: place for host, place in places.items() if place is not None}
+        if places and not usable:
+            raise DialFailed(f"{name!r} is {next(iter(places))}, which no multiaddr can say")
+        allowed = [place for host, place in usable.items() if allows(host)]
+        if usable and not allowed:
+            reason = "which a stranger may not have us dial"
+            raise DialFailed(f"{name!r} is {next(iter(usable))}, {reason}")
+        return allowed[:RESOLVED_MAX]
+
+
+def _at(host: str, port: int) -> Multiaddr | None:
+    """Return the multiaddr of an IP address; None if it has none, as fe80::1%eth0."""
+    try:
+        return Multiaddr(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
+    except (MultiaddrError, ValueError):
+        return None
 
 
 def _tcp_port(target: Multiaddr) -> int:

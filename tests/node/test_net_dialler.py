@@ -1,6 +1,9 @@
 """Dialling somebody we do not know yet, and somebody who is somebody else."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -15,6 +18,33 @@ def a_station(name: str, **limits: float) -> Station:
     station = Station(name)
     station.build(limits=NetLimits(**limits))  # type: ignore[arg-type]
     return station
+
+
+class Answers(trio.abc.HostnameResolver):
+    """A resolver that has the same addresses for every name."""
+
+    def __init__(self, *ends: tuple[Any, ...]) -> None:
+        self._ends = ends
+
+    async def getaddrinfo(
+        self, host: object, port: object, *_args: object, **_kwargs: object
+    ) -> list[tuple[Any, ...]]:
+        await trio.lowlevel.checkpoint()
+        families = (socket.AF_INET6 if ":" in end[0] else socket.AF_INET for end in self._ends)
+        kind = (socket.SOCK_STREAM, 6, "")
+        return [(family, *kind, end) for family, end in zip(families, self._ends, strict=True)]
+
+    async def getnameinfo(self, *_args: object) -> tuple[str, str]:
+        raise NotImplementedError
+
+
+@contextmanager
+def every_name_is(*ends: tuple[Any, ...]) -> Iterator[None]:
+    before = trio.socket.set_custom_hostname_resolver(Answers(*ends))
+    try:
+        yield
+    finally:
+        trio.socket.set_custom_hostname_resolver(before)
 
 
 def place_of(station: Station) -> str:
@@ -69,6 +99,31 @@ async def test_dial__has_no_name_lead_where_no_stranger_may_have_us_dial(way: st
 
         assert asked == ["127.0.0.1"]
         assert bob.net.peers() == ()
+
+
+async def test_resolve__passes_over_what_no_multiaddr_can_say() -> None:
+    """A neighbour in one's own house resolves to an address with its cable: fe80::1%eth0."""
+    ann, bob = a_station("ann"), a_station("bob")
+    async with running(ann, bob):
+        port = int(place_of(bob).split("/")[4])
+        name = f"/dns/bob.local/tcp/{port}"
+        on_a_cable = ("fe80::1%eth0", port, 0, 2)
+
+        with every_name_is(on_a_cable):
+            with pytest.raises(DialFailed, match=r"fe80::1%eth0, which no multiaddr can say"):
+                await ann.net.dial(f"{name}/p2p/{bob.net.peer_id}")
+            with pytest.raises(DialFailed, match=r"fe80::1%eth0, which no multiaddr can say"):
+                await ann.net.meet(name)
+        with every_name_is(on_a_cable, ("127.0.0.1", port)):
+            assert await ann.net.dial(f"{name}/p2p/{bob.net.peer_id}") == bob.net.peer_id
+
+
+@pytest.mark.parametrize("nothing", ["", "/"])
+async def test_meet__takes_nothing_for_no_address(nothing: str) -> None:
+    ann = a_station("ann")
+    async with running(ann):
+        with pytest.raises(DialFailed):
+            await ann.net.meet(nothing)
 
 
 async def test_meet__opens_no_second_connection() -> None:
