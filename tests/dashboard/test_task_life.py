@@ -170,9 +170,11 @@ def test_id__copies_itself_when_pressed(
     if way == "old":  # as on a page that is neither local nor HTTPS
         page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
 
-    page.get_by_role("button", name="Copy task id").click()
+    button = page.get_by_role("button", name="Copy task id")
+    button.press("Enter")
 
     expect(page.locator("#said")).to_have_text("Copied")
+    expect(button).to_be_focused()
     go(page, "/tasks")
     page.locator("#ask-text").press("Control+V")
     expect(page.locator("#ask-text")).to_have_value(task_id)

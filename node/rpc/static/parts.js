@@ -88,11 +88,13 @@ async function copy(button, text) {
 }
 
 function copyOld(text) {
+  const before = document.activeElement;
   const field = h("textarea", { class: "unseen", value: text });
   document.body.append(field);
   field.select();
   const isDone = document.execCommand("copy");
   field.remove();
+  before?.focus({ preventScroll: true }); // the field took it
   return isDone;
 }
 
