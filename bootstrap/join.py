@@ -93,6 +93,7 @@ class Joiner:
             clock_ms=clock_ms,
             date_ms=date_ms,
         )
+        self.chosen = self._meetings.chosen
         self._felt_ms = clock_ms()
         self._wake = trio.Event()
 
@@ -284,7 +285,7 @@ class Joiner:
             if peer_id is not None:
                 address = f"{lead.text}/p2p/{peer_id}"
                 self._attempts.succeeded(address)
-                self._meetings.begin(peer_id, address)
+                self._meetings.begin(peer_id, address, is_lead=True)
         finally:
             self._dialling.pop(lead.text, None)
             self._wake.set()

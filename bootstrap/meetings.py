@@ -34,6 +34,7 @@ class Met:
         since_ms: When, or when it was last asked.
         is_proven: Whether its peer was seen to take part in our network.
         is_asked: Whether it is being asked what it is.
+        is_lead: Whether the operator named the place, whoever is there.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Met:
     since_ms: int
     is_proven: bool = False
     is_asked: bool = False
+    is_lead: bool = False
 
 
 class Meetings:
@@ -85,11 +87,22 @@ class Meetings:
         self._clock_ms = clock_ms
         self._date_ms = date_ms
         self._met: dict[PeerId, Met] = {}
+        proven = (place for place in book.places() if place.worked_ms or place.is_anchor)
+        self._proven_before = frozenset(place.peer_id for place in proven)  # not in this run
 
-    def begin(self, peer_id: PeerId, address: str) -> None:
-        """Note that we connected to a peer by an address."""
+    def begin(self, peer_id: PeerId, address: str, *, is_lead: bool = False) -> None:
+        """Note that we connected to a peer by an address; as a lead, if it named nobody."""
         now_ms = self._clock_ms()
-        self._met[peer_id] = Met(address, now_ms, now_ms)
+        self._met[peer_id] = Met(address, now_ms, now_ms, is_lead=is_lead)
+
+    def chosen(self) -> set[PeerId]:
+        """Return whom we dialled of those the operator named, or who were proven before this run.
+
+        All others may be keys of one stranger, who had us dial them a moment ago.
+        """
+        named = {place.peer_id for place in self._book.places() if place.is_configured}
+        known = named | self._proven_before
+        return {peer_id for peer_id, met in self._met.items() if met.is_lead or peer_id in known}
 
     def is_waiting(self) -> bool:
         """Return whether we do not know yet what somebody is."""

@@ -6,7 +6,7 @@
 import logging
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import trio
@@ -61,6 +61,7 @@ class Sync:
         network: Network,
         topics: Topics,
         live_presences: Callable[[], Sequence[bytes]],
+        chosen: Callable[[], Collection[PeerId]],
         signing_allowed: bool,
         torn: bool = False,
         sessions: Tally | None = None,
@@ -74,6 +75,7 @@ class Sync:
             network: Whose records these are.
             topics: The names of the streams.
             live_presences: Returns what is told to a new peer.
+            chosen: Returns whom we dialled by our own choice, not because a stranger told us to.
             signing_allowed: Whether this key may sign before anything was compared.
             torn: Whether the end of the journal was lost, so that being alone proves nothing.
             sessions: Counts sessions by how they ended.
@@ -88,6 +90,7 @@ class Sync:
         self._network = network
         self._topics = topics
         self._live_presences = live_presences
+        self._chosen = chosen
         self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
         self.turn = trio.Lock()  # whoever asks a peer to compare holds it: one at a time
         self.items = SyncItems(loop, log)
@@ -206,7 +209,7 @@ class Sync:
             salt=os.urandom(SALT_BYTES),
         )
         outcome = Outcome.FAILED
-        is_dialled = self._planner.is_dialled(session.peer)
+        chosen = self._chosen_here()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell_progress, self._running)
@@ -227,7 +230,10 @@ class Sync:
             )
         if session.is_full:
             told = progress.fetched > 0
-            self._first_word.ended(session.peer, outcome, _now_ms(), told=told, outbound=is_dialled)
+            chosen |= self._chosen_here()  # joining may hear of a connection after we do
+            self._first_word.ended(
+                session.peer, outcome, _now_ms(), told=told, chosen=session.peer in chosen
+            )
         if outcome is Outcome.WRONG:
             await self._hang_up(session.peer)
         elif outcome in (Outcome.EQUAL, Outcome.MOVED, Outcome.REFUSED) and session.is_full:
@@ -254,13 +260,18 @@ class Sync:
     async def _sign_if_allowed(self) -> None:
         if self.may_sign:
             return
+        chosen = self._chosen_here()
         here = [
-            Candidate(peer.peer_id, peer.outbound, self._planner.knows(peer.peer_id))
+            Candidate(peer.peer_id, peer.peer_id in chosen, self._planner.knows(peer.peer_id))
             for peer in self._net().peers()
         ]
         if self._first_word.look(here, _now_ms()):
             self.may_sign = True
             await self._loop.tell(SigningAllowed())
+
+    def _chosen_here(self) -> set[PeerId]:
+        dialled = {peer.peer_id for peer in self._net().peers() if peer.outbound}
+        return dialled.intersection(self._chosen())
 
     async def _meet_the_mute(self) -> None:
         """Compare logs also with whom we dialled and who does not gossip with us.

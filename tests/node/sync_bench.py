@@ -116,6 +116,7 @@ class Node:
 
 
 def a_node(name: str, *, may_sign: bool = True, network: Network = NETWORK) -> Node:
+    """Return a node that chose whomever it dialled."""
     bench, net = a_bench(name, network=network), FakeNet(name)
     sync = Sync(
         loop=bench.loop,
@@ -124,6 +125,7 @@ def a_node(name: str, *, may_sign: bool = True, network: Network = NETWORK) -> N
         network=network,
         topics=TOPICS,
         live_presences=lambda: bench.loop.machine.live_presences(bench.loop.now(), most=9),
+        chosen=lambda: {peer.peer_id for peer in net.peers()},
         signing_allowed=may_sign,
     )
     return Node(bench, net, sync, network)

@@ -120,6 +120,7 @@ async def test_a_failing_read_of_the_sync__is_an_outage_like_any_other(tmp_path:
         network=NETWORK,
         topics=TOPICS,
         live_presences=list,
+        chosen=set,
         signing_allowed=True,
     )
     failures = 1
