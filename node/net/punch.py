@@ -90,7 +90,7 @@ class Punch:
 
     async def _accept(self, stream: INetStream) -> None:
         peer_id = stream.muxed_conn.peer_id
-        if not is_relayed(stream.muxed_conn) or not self._is_of_use(peer_id):
+        if not self._is_dialled_circuit(stream.muxed_conn) or not self._is_of_use(peer_id):
             await end_stream(stream, politely=False)
             return
         self._begin(peer_id)
@@ -113,6 +113,17 @@ class Punch:
         finally:
             self._busy.discard(peer_id)
             await end_stream(stream, politely=False)
+
+    def _is_dialled_circuit(self, muxed: Any) -> bool:
+        """Return whether a connection is a circuit that we dialled.
+
+        Only then the direct one is ours to dial: whoever came to us would else have us count him
+        among those we chose.
+        """
+        connections = self._swarm.get_connections(muxed.peer_id)
+        return is_relayed(muxed) and any(
+            conn.muxed_conn is muxed and is_dialled(conn) for conn in connections
+        )
 
     def _begin(self, peer_id: ID) -> None:
         self._busy.add(peer_id)
