@@ -35,19 +35,21 @@ function terms(asked) {
 
 const here = (asked) => `#/tasks?${terms(asked)}`;
 
+/** The badge of a task; of one that was given up while it was open too, for nobody will seat it. */
+export const stateBadge = (task) =>
+  task.cancelled && task.state === "open" ? badge("cancelled", "given up by its submitter here") : badge(task.state);
+
 function filters(asked) {
-  const link = (words, more) => {
-    const wanted = { ...asked, cursor: "", ...more };
-    const isOn = Object.entries(more).every(([key, value]) => asked[key] === value);
-    return h("a", { class: "chip", href: here(wanted), "aria-current": isOn ? "true" : null }, words);
-  };
+  const none = { state: "", mine: "", submitter: "", type: "" };
+  const link = (words, isOn, more) =>
+    h("a", { class: "chip", href: here({ ...asked, cursor: "", ...more }), "aria-current": isOn ? "true" : null }, words);
   return h(
     "div",
     { class: "chips", role: "group", "aria-label": "Which tasks" },
-    link("all", { state: "", mine: "", submitter: "", type: "" }),
-    link("mine", { mine: asked.mine ? "" : "true" }),
-    STATES.map((state) => link(state, { state })),
-    asked.submitter && link(`of ${line(asked.submitter, 20)} ×`, { submitter: "" }),
+    link("all", Object.keys(none).every((key) => !asked[key]), none),
+    link("mine", asked.mine, { mine: asked.mine ? "" : "true" }),
+    STATES.map((state) => link(state, asked.state === state, { state })),
+    asked.submitter && link(`of ${line(asked.submitter, 20)} ×`, true, { submitter: "" }),
   );
 }
 
@@ -57,6 +59,10 @@ function rows(page, asked) {
     return isFiltered
       ? empty("No task fits.", h("a", { href: "#/tasks" }, "Show all of them"))
       : empty("No task was asked yet.", "Ask above, or with ", h("code", {}, 'aimarket submit "a lovely film"'), ".");
+  }
+  if (page.tasks.length === 0) {
+    const which = asked.cursor ? "None of the older tasks looked through fits." : "None of the newest tasks fits.";
+    return [empty(which, "A node looks through so many at a time; there are older ones."), pages(page, asked)];
   }
   const columns = [["Task"], ["State"], ["Answer"], ["Type", "wide"], ["Seats", "num wide"], ["Asked by", "wide"], ["Asked", "num"]];
   const found = page.tasks.map((task) =>
@@ -69,7 +75,7 @@ function rows(page, asked) {
         h("a", { href: to("tasks", task.task_id), title: task.task_id }, h("bdi", {}, task.text === null ? "(bytes that are no text)" : line(task.text, 90) || "(white space)")),
         task.attempt > 0 && h("small", {}, ` try ${task.attempt + 1}`),
       ),
-      h("td", {}, task.cancelled && task.state === "open" ? badge("void", "given up by its submitter here") : badge(task.state)),
+      h("td", {}, stateBadge(task)),
       h("td", {}, task.answer === null ? h("span", { class: "quiet" }, "–") : answer(task.answer)),
       h("td", { class: "wide" }, line(task.task_type, 30)),
       num(task.seats, "wide"),
@@ -77,13 +83,13 @@ function rows(page, asked) {
       h("td", { class: "num" }, when(task.created_ms)),
     ),
   );
-  return [
-    table("Tasks", columns, found),
-    h(
-      "p",
-      { class: "pages", key: "pages" },
-      asked.cursor && h("a", { href: here({ ...asked, cursor: "" }) }, "← newest"),
-      page.next && h("a", { href: here({ ...asked, cursor: page.next }) }, "older →"),
-    ),
-  ];
+  return [table("Tasks", columns, found), pages(page, asked)];
 }
+
+const pages = (page, asked) =>
+  h(
+    "p",
+    { class: "pages", key: "pages" },
+    asked.cursor && h("a", { href: here({ ...asked, cursor: "" }) }, "← newest"),
+    page.next && h("a", { href: here({ ...asked, cursor: page.next }) }, "older →"),
+  );
