@@ -8,6 +8,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 TURNING = "\u202e\u0007"  # turns round what follows, and rings
 TURNED = "��"  # how the page shows that
 UNRULY = f"{TURNING}\n" + "W" * 40  # breaks the line, and does not break at all
+UNSEEN = "\u200b\u2060\u00ad\u3164\u180e\u200d\u2800"  # no white space, and nothing to see
 ANSWERS = {"ann": "positive", "ben": "positive", "cat": "negative"}
 # `/health` last: it is renewed on a beat, so something is always about to change there.
 VIEWS = {
@@ -25,7 +26,7 @@ def told(town: Street) -> RealNode:
     node.launch()
     node.wait_serving()
     players = Players(town, node)
-    names = {"ann": HOSTILE + TURNING, "ben": UNRULY[:20], "cat": "Cat", "sue": TURNING + HOSTILE}
+    names = {"ann": HOSTILE + TURNING, "ben": UNRULY[:20], "cat": UNSEEN, "sue": TURNING + HOSTILE}
     players.call_themselves(names, agent=HOSTILE + TURNING)
     everyone = tuple(ANSWERS)
     players.judge("sue", a_task(HOSTILE + UNRULY, nonce=1), ANSWERS, openers=everyone)
@@ -40,6 +41,7 @@ def told(town: Street) -> RealNode:
     players.judge("sue", a_task("answers strangely", nonce=4), strange, openers=everyone)
     refused = dict.fromkeys(everyone, "!not_utf8")
     players.judge("sue", a_task("refused", nonce=5), refused, openers=everyone)
+    players.ask("sue", a_task("\u200b\u200b", nonce=7))
     players.ask("sue", a_task("just asked", nonce=6, task_type=HOSTILE + TURNING))
     return node
 

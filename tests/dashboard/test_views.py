@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.builders import key
 from tests.dashboard.browser import (
     Visitor,
     drop,
@@ -35,6 +36,35 @@ READ = {
     "task just ask": [("", f", {SHOWN}, 3 seats")],
 }
 
+UNSEEN_LINKS = """links => links
+    .filter((one) => one.getBoundingClientRect().width === 0).map((one) => one.outerHTML)"""
+SHOWN_NAMES = """async (names) => {
+    const { name } = await import("/ui/parts.js");
+    return names.map((one) => name(one).textContent);
+}"""
+# Nicknames that need signs which have no look of their own, and must stay as they are.
+INTACT = [
+    "Zo\u0308e",
+    "👩\u200d💻",
+    "🧔🏻\u200d♂\ufe0f ❤\ufe0f",
+    "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    "1\ufe0f\u20e3",
+    "می\u200cخواهم",
+    "മോഹന്\u200d",
+    "क्\u200dष",
+    "葛\U000e0100城",
+]
+# Nicknames that look like another's without the marks they are shown with.
+MARKED = {
+    "ali\u200bce": "ali�ce",
+    "ali\u200dce": "ali�ce",
+    "ali\u00adce": "ali�ce",
+    "alice\u3164": "alice�",
+    "ali\ufe0fce": "ali�ce",
+    "می\u200c\u200cخواهم": "می\u200c�خواهم",
+}
+NAMELESS = ["", " ", "\u200b", " \u2800 \u3164", "\ufeff\U000e0067"]
+
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
@@ -59,6 +89,32 @@ def test_view__shows_what_strangers_write_as_text(
             expect(part).to_contain_text(words, use_inner_text=True)
         expect_only_text(page)
     assert {*READ} <= {*every}
+
+
+def test_view__has_no_link_that_cannot_be_seen(node: RealNode, visitor: Visitor) -> None:
+    thin: dict[str, list[str]] = {}
+    page = visitor.open(node)
+    for name, path in views_of(node).items():
+        go(page, path)
+        settled(page)
+        if found := page.locator("main a").evaluate_all(UNSEEN_LINKS):
+            thin[name] = found
+
+    assert thin == {}
+    go(page, "/tasks")
+    expect(page.get_by_role("link", name="(white space)")).to_be_visible()
+    go(page, f"/workers/{key('cat').hex()}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("(no name)")
+
+
+def test_nickname__has_a_mark_for_what_makes_it_look_like_another(
+    node: RealNode, visitor: Visitor
+) -> None:
+    page = visitor.open(node)
+
+    shown = page.evaluate(SHOWN_NAMES, [*INTACT, *MARKED, *NAMELESS])
+
+    assert shown == [*INTACT, *MARKED.values(), *["(no name)"] * len(NAMELESS)]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

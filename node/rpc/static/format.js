@@ -60,12 +60,34 @@ export const visible = (text) =>
   // eslint-disable-next-line no-control-regex
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "�");
 
-/** One line of at most so many characters. */
+// All that may leave nothing on the screen: white space, and signs without a look of their own.
+const BLANK = /^[\p{Default_Ignorable_Code_Point}\p{Z}\u2800\u{1d159}\u{16fe4}\ufff9-\ufffb]*$/u;
+
+/** One line of at most so many characters; empty if nothing of it could be seen. */
 export function line(text, most = 120) {
   const flat = visible(text).replace(/\s+/g, " ").trim();
+  if (BLANK.test(flat)) return "";
   const signs = [...flat];
   return signs.length > most ? `${signs.slice(0, most - 1).join("")}…` : flat;
 }
+
+// Where such a sign gives another look to what stands before it: in emoji and flags, joiners in
+// scripts that join, variants of Han and of Mongolian letters.
+const FACE = "\\p{Extended_Pictographic}\\p{Emoji_Modifier}?[\\ufe0e\\ufe0f]?";
+const JOINING = ["Arabic", "Syriac", "Nko", "Mandaic", "Adlam", "Hanifi_Rohingya", "Mongolian", "Phags_Pa", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala", "Khmer", "Myanmar", "Tibetan"];
+const SHAPED = [
+  "\\u{1f3f4}[\\u{e0061}-\\u{e007a}]{5}\\u{e007f}",
+  `${FACE}(?:\\u200d${FACE})*`,
+  "[0-9#*]\\ufe0f\\u20e3",
+  `(?=[\\p{L}\\p{M}])[${JOINING.map((one) => `\\p{Script=${one}}`).join("")}][\\u200c\\u200d]`,
+  "\\p{Script=Han}[\\ufe00-\\ufe02\\u{e0100}-\\u{e01ef}]",
+  "[\\u1820-\\u18aa][\\u180b-\\u180f]",
+];
+const UNSEEN = new RegExp(`(${SHAPED.join("|")})|[\\p{Default_Ignorable_Code_Point}\\u2800]`, "gu");
+
+/** A nickname on one line, with a mark for each sign that would make it look like another's. */
+export const nickname = (text, most = 40) =>
+  line(text) === "" ? "(no name)" : line(text.replace(UNSEEN, (_, shaped) => shaped ?? "�"), most);
 
 const STATES = {
   open: "open",

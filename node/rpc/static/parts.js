@@ -1,6 +1,6 @@
 // Pieces that every view is made of.
 
-import { ago, count, exact, line, peerEnd, percent, short, stateHint, stateWord, visible } from "./format.js";
+import { ago, count, exact, line, nickname, peerEnd, percent, short, stateHint, stateWord, visible } from "./format.js";
 import { h, s } from "./dom.js";
 import { path } from "./api.js";
 
@@ -60,7 +60,7 @@ export const who = (worker, extra) =>
   );
 
 /** A nickname: whatever a stranger wrote, on its own and on one line. */
-export const name = (text) => h("bdi", { class: "name" }, line(text, 40) || "(no name)");
+export const name = (text) => h("bdi", { class: "name" }, nickname(text));
 
 /** Several, one after the other. */
 export const whos = (workers) => workers.map((one, at) => [at > 0 && ", ", who(one)]);
