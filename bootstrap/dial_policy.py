@@ -134,6 +134,8 @@ def choose(
         most: How many may be dialled.
         dice: A number from 0 up to but not including 1, thrown once for each peer.
     """
+    if most <= 0:
+        return []
     free = [place for place in places if place.peer_id not in connected]
     groups = Counter(group for each in outbound for group in each)
     lots = {peer_id: dice() for peer_id in dict.fromkeys(place.peer_id for place in free)}

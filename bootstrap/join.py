@@ -1,7 +1,7 @@
 """Stays in touch with the network: dials, remembers what worked, and dials again after a loss."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import trio
@@ -20,7 +20,8 @@ from bootstrap.dialing import (
 from bootstrap.following import Leads
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
-from bootstrap.network_group import NAMES, group_at, host_at
+from bootstrap.neighbours import Neighbours
+from bootstrap.network_group import NAMES, group_at
 from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
@@ -32,7 +33,8 @@ from protocol.ids import PeerId
 logger = logging.getLogger(__name__)
 
 DIALS_MAX = 4  # at once; a dead address must not hold up a live one
-LOOK_MS = 1_000  # between two looks at who is connected
+LOOK_MS = 1_000  # between two looks at who is connected ...
+LOOK_MS_MIN = 100  # ... however often somebody comes and goes
 FEEL_MS = 120_000  # between two dials made only to learn whether somebody is there
 
 TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
@@ -80,6 +82,7 @@ class Joiner:
         self._dice = dice
         self._progress = Progress(report)
         self._attempts = Attempts(clock_ms=clock_ms, dice=dice)
+        self._neighbours = Neighbours(dialer, clock_ms)
         self._dialling: dict[str, str] = {}  # peer or lead -> its group
         self._meetings = Meetings(
             network=network,
@@ -104,19 +107,21 @@ class Joiner:
                 nursery.start_soon(self._saving.run)
                 task_status.started()
                 while True:
-                    peers = self._dialer.peers()
+                    peers = self._neighbours.look()
                     self._meetings.judge(peers, nursery)
-                    self._dial_what_is_due(peers, nursery)
-                    self._feel(peers, nursery)
-                    self._tell(peers)
-                    with trio.move_on_after(LOOK_MS / 1000):
+                    places = self._places()
+                    self._dial_what_is_due(places, peers, nursery)
+                    self._feel(places, peers, nursery)
+                    self._tell(places, peers)
+                    await trio.sleep(LOOK_MS_MIN / 1000)
+                    with trio.move_on_after((LOOK_MS - LOOK_MS_MIN) / 1000):
                         await self._wake.wait()
                     self._wake = trio.Event()
         finally:
             await self._saving.end()
 
     def look(self) -> None:
-        """Look again at once; to be called when a peer left."""
+        """Look again soon; to be called when a peer left."""
         self._wake.set()
 
     def moved(self) -> None:
@@ -146,10 +151,10 @@ class Joiner:
         for text in addresses[:ADDRESSES_PER_PEER_MAX]:
             parsed = _parse_quietly(text)
             if parsed is not None and parsed.peer_id == peer_id:
-                if not is_local and not is_within_reach(parsed.host, self._neighbours()):
+                if not is_local and not is_within_reach(parsed.host, self._neighbours.hosts()):
                     continue
                 if source is None and not self._book.knows(parsed.text):
-                    source = self._group_of(teller)
+                    source = self._neighbours.group_of(teller)
                 if self._book.heard(parsed.text, self._date_ms(), source or ""):
                     self._saving.note_change()
 
@@ -157,9 +162,6 @@ class Joiner:
 
     def _places(self) -> list[Place]:
         return [place for place in self._book.places() if place.peer_id != self._own_id]
-
-    def _place_at(self, address: str) -> Place | None:
-        return next((place for place in self._places() if place.address == address), None)
 
     def _out_of_bounds(self, peers: Sequence[Connected]) -> set[PeerId]:
         connected = {peer.peer_id for peer in peers}
@@ -177,10 +179,12 @@ class Joiner:
         ]
         return [*outbound, *({group} for group in self._dialling.values())]
 
-    def _dial_what_is_due(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+    def _dial_what_is_due(
+        self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery
+    ) -> None:
         self._follow_leads(peers, nursery)
         due = choose(
-            self._places(),
+            places,
             trials=self._attempts.trials,
             connected=self._out_of_bounds(peers),
             outbound=self._groups(peers),
@@ -219,7 +223,7 @@ class Joiner:
 
     def _allows(self, place: Place) -> Allows:
         """Return where the name in an address may lead: a stranger may have named it."""
-        neighbours = list(self._neighbours())
+        neighbours = self._neighbours.hosts()
         if place.is_configured or place.is_anchor or (place.worked_ms and not neighbours):
             return anywhere
         return lambda host: is_within_reach(host, neighbours)
@@ -229,11 +233,13 @@ class Joiner:
         self._attempts.failed(place.address)
         self._book.failed(place.address, self._date_ms())
 
-    def _feel(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
+    def _feel(
+        self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery
+    ) -> None:
         """Once in a while dial somebody we need not, so that the book is of use one day."""
         connected = {peer.peer_id for peer in peers if peer.is_ours and peer.outbound}
         challenged = self._book.challenged()
-        for place in map(self._place_at, challenged):
+        for place in map(self._book.find, challenged):
             if place is not None and place.peer_id in connected:
                 self._book.worked(place.address, self._date_ms())
         now_ms = self._clock_ms()
@@ -241,7 +247,7 @@ class Joiner:
             return
         self._felt_ms = now_ms
         place = choose_feeler(
-            self._places(),
+            places,
             trials=self._attempts.trials,
             connected=self._out_of_bounds(peers),
             challenged=challenged,
@@ -295,7 +301,7 @@ class Joiner:
 
     def _notice_foreigner(self, address: str, what: str) -> bool:
         """Say what somebody at an address is, if the operator named it; return whether so."""
-        place, lead = self._place_at(address), self._leads.open_at(address)
+        place, lead = self._book.find(address), self._leads.open_at(address)
         if lead is not None:
             self._attempts.led_astray(lead.text, is_configured=True)
         elif place is None or not place.is_configured:
@@ -306,7 +312,7 @@ class Joiner:
 
     def _notice_mute(self, address: str, what: str) -> None:
         """Say that somebody at an address does not answer, if the operator named it."""
-        place, lead = self._place_at(address), self._leads.open_at(address)
+        place, lead = self._book.find(address), self._leads.open_at(address)
         if lead is not None:
             self._attempts.failed(lead.text)
         if lead is not None or (place is not None and place.is_configured):
@@ -316,24 +322,20 @@ class Joiner:
         if self._leads.proven(address):
             self._saving.note_change()
 
-    def _neighbours(self) -> Iterator[str]:
-        return (host_at(peer.address) for peer in self._dialer.peers())
-
-    def _group_of(self, peer_id: PeerId | None) -> str:
-        if peer_id is None:
-            return ""
-        found = (peer for peer in self._dialer.peers() if peer.peer_id == peer_id)
-        return next((group_at(peer.address) for peer in found), "")
-
-    def _tell(self, peers: Sequence[Connected]) -> None:
-        now_ms = self._clock_ms()
-        bounds = self._dialling.keys() | {peer.peer_id for peer in peers}
-        free = [place.address for place in self._places() if place.peer_id not in bounds]
-        leads = [lead.text for lead in self._leads.open() if not self._meetings.is_at(lead.text)]
-        free += [text for text in leads if text not in bounds]
+    def _tell(self, places: Sequence[Place], peers: Sequence[Connected]) -> None:
+        now_ms, due_ms = self._clock_ms(), None
+        peer_count = sum(peer.is_ours for peer in peers)
+        if peer_count == 0:
+            bounds = self._dialling.keys() | {peer.peer_id for peer in peers}
+            free = [place.address for place in places if place.peer_id not in bounds]
+            leads = (lead.text for lead in self._leads.open())
+            free += [
+                text for text in leads if text not in bounds and not self._meetings.is_at(text)
+            ]
+            due_ms = next_due_ms(free, trials=self._attempts.trials, now_ms=now_ms)
         self._progress.tell(
-            peer_count=sum(peer.is_ours for peer in peers),
-            due_ms=next_due_ms(free, trials=self._attempts.trials, now_ms=now_ms),
+            peer_count=peer_count,
+            due_ms=due_ms,
             is_dialling=bool(self._dialling) or self._meetings.is_waiting(),
             now_ms=now_ms,
         )

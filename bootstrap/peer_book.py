@@ -55,13 +55,19 @@ class PeerBook:
     def places(self) -> tuple[Place, ...]:
         """Return all places, the most proven first, ties by address."""
         found = {place.address: place for place in (*self._new, *self._tried)}
-        for address, anchor in self._anchors.items():
-            found[address] = replace(found.get(address, anchor), is_anchor=True)
-        for address, named in self._configured.items():
-            is_anchor = address in self._anchors
-            found[address] = replace(found.get(address, named), is_configured=True)
-            found[address] = replace(found[address], is_anchor=is_anchor)
+        for address in (*self._anchors, *self._configured):
+            place = self.find(address)
+            assert place is not None, "it is one of them"
+            found[address] = place
         return tuple(sorted(found.values(), key=most_proven_first))
+
+    def find(self, address: str) -> Place | None:
+        """Return the place at an address in canonical spelling."""
+        place = self._find(address)
+        if place is None:
+            return None
+        is_configured, is_anchor = address in self._configured, address in self._anchors
+        return replace(place, is_configured=is_configured, is_anchor=is_anchor)
 
     def tried(self) -> Iterator[Place]:
         """Return what worked."""

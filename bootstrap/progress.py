@@ -38,7 +38,7 @@ class Progress:
 
         Args:
             peer_count: Connected nodes of our network.
-            due_ms: When an address may next be dialled; None without one.
+            due_ms: When an address may next be dialled; None without one, or with a peer.
             is_dialling: Whether one is being dialled.
             now_ms: The moment.
         """

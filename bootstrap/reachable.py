@@ -4,6 +4,7 @@ Whoever can have us dial any host has us look at our own machine and our own net
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from bootstrap.network_group import is_private
@@ -31,9 +32,11 @@ def is_within_reach(host: str, neighbours: Iterable[str]) -> bool:
     return True
 
 
+_CACHED_MAX = 4_096
 _NOBODYS = (0, *range(240, 256))  # "this network" and reserved addresses, RFC 1122 and RFC 1112
 
 
+@lru_cache(maxsize=_CACHED_MAX)
 def _plain(host: str) -> IPv4Address | IPv6Address | None:
     """Return an IP address, IPv4 within IPv6 as IPv4; None of a name."""
     try:

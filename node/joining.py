@@ -190,3 +190,4 @@ async def learn_addresses(joiner: Joiner, loop: Loop) -> None:
         for author, heard in random.sample(live, min(len(live), LEARN_AUTHORS_MAX)):
             if heard.presence is not None:
                 joiner.learn(peer_id_of(author), heard.presence.addresses)
+                await trio.lowlevel.checkpoint()  # each costs up to some milliseconds
