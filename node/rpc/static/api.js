@@ -2,12 +2,20 @@
 
 import { headers } from "./session.js";
 
-/** A refusal, or no answer at all: `status` is 0 then. */
+/**
+ * A refusal, or no answer at all: `status` is 0 then. `againMs` is when the node wants to be asked
+ * again, 0 where it did not say. What is passing may go well the next time.
+ */
 export class ApiError extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, againMs = 0) {
     super(message);
     this.status = status;
     this.code = code;
+    this.againMs = againMs;
+  }
+
+  get isPassing() {
+    return [0, 401, 408, 429].includes(this.status) || this.status >= 500;
   }
 }
 
@@ -25,18 +33,25 @@ export const post = (path, body, signal) =>
 
 /** Get an answer as a file. */
 export async function getBlob(path) {
-  const answer = await reach(path, {});
-  if (!answer.ok) throw await refusal(answer);
-  return answer.blob();
+  return read(await reach(path, {}), (answer) => answer.blob());
 }
 
 /** Open a stream; the answer as it is. */
 export const open = (path, signal, more) => reach(path, { signal, headers: more });
 
 async function ask(path, options) {
-  const answer = await reach(path, options);
+  return read(await reach(path, options), (answer) => answer.json(), options.signal);
+}
+
+/** Read an answer; one that is cut off, or another program's, is as good as none. */
+async function read(answer, how, signal) {
   if (!answer.ok) throw await refusal(answer);
-  return answer.json();
+  try {
+    return await how(answer);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "unreadable", "the answer broke off, or does not come from a node");
+  }
 }
 
 async function reach(path, options) {
@@ -49,19 +64,22 @@ async function reach(path, options) {
       redirect: "error",
     });
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (options.signal?.aborted) throw error; // or what it was aborted with
     throw new ApiError(0, "not_reachable", "the node does not answer: is it running?");
   }
 }
 
 export async function refusal(answer) {
+  const againMs = 1_000 * (Number(answer.headers.get("Retry-After")) || 0);
   try {
     const { code, message } = await answer.json();
-    return new ApiError(answer.status, String(code), String(message));
+    return new ApiError(answer.status, String(code), String(message), againMs);
   } catch {
-    return new ApiError(answer.status, "unknown", `the node answered ${answer.status}`);
+    return new ApiError(answer.status, "unknown", `the node answered ${answer.status}`, againMs);
   }
 }
 
-/** A path of parts that may hold anything. */
-export const path = (...parts) => `/${parts.map(encodeURIComponent).join("/")}`;
+/** A path of parts that may hold anything. `.` and `..` would lead elsewhere, however encoded. */
+export const path = (...parts) => `/${parts.map((part) => encodeURIComponent(dotless(String(part)))).join("/")}`;
+
+const dotless = (part) => (/^\.\.?$/.test(part) ? part.replaceAll(".", "%2E") : part);

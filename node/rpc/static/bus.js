@@ -10,7 +10,7 @@ import { onToken } from "./session.js";
 const listeners = new Set();
 const watchers = new Set();
 const channel = new BroadcastChannel("aimarket.events");
-let state = { name: "lost", line: "connecting" };
+let state = { name: "opening", line: "" };
 let stop = new AbortController();
 
 /** Call back with every event of these types (all without), and with `gap`. */
@@ -37,20 +37,27 @@ export function begin() {
     const old = stop;
     stop = new AbortController();
     old.abort();
-    if (!navigator.locks) alone();
+    if (!mayLock) alone();
   });
-  if (navigator.locks) lead();
+  if (mayLock) lead();
   else alone();
   channel.postMessage({ ask: true });
 }
 
 let isLeading = false;
+let mayLock = Boolean(navigator.locks);
 
 async function lead() {
-  await navigator.locks.request("aimarket.stream", async () => {
-    isLeading = true;
-    for (;;) await once(stop.signal, true); // until the tab is closed
-  });
+  try {
+    await navigator.locks.request("aimarket.stream", async () => {
+      isLeading = true;
+      for (;;) await once(stop.signal, true); // until the tab is closed
+    });
+  } catch (error) {
+    if (isLeading) throw error;
+    mayLock = false; // the user lets this page keep nothing
+    alone();
+  }
 }
 
 function alone() {

@@ -45,7 +45,12 @@ function flat(children) {
 export function show(parent, ...children) {
   const wanted = flat(children);
   const keyed = new Map();
-  for (const child of parent.childNodes) if (child.key) keyed.set(child.key, child);
+  const keys = new Set(wanted.map((next) => next.key));
+  for (const child of [...parent.childNodes]) {
+    if (!child.key) continue;
+    if (keys.has(child.key)) keyed.set(child.key, child);
+    else child.remove(); // at once, or all that follow would have to move before it
+  }
   let here = parent.firstChild;
   for (const next of wanted) {
     let fits = null;
@@ -54,7 +59,7 @@ export function show(parent, ...children) {
     if (fits && isAlike(fits, next)) {
       keyed.delete(next.key);
       if (fits === here) here = here.nextSibling;
-      else parent.insertBefore(fits, here);
+      else move(parent, fits, here);
       renew(fits, next);
     } else {
       parent.insertBefore(next, here);
@@ -65,6 +70,14 @@ export function show(parent, ...children) {
     here = here.nextSibling;
     gone.remove();
   }
+}
+
+/** Put a child before another; as it is where the browser can, else at least with the focus. */
+function move(parent, child, before) {
+  if (parent.moveBefore && parent.isConnected) return parent.moveBefore(child, before);
+  const focused = child.contains(document.activeElement) ? document.activeElement : null;
+  parent.insertBefore(child, before);
+  focused?.focus({ preventScroll: true });
 }
 
 const isAlike = (one, other) => one.nodeType === other.nodeType && one.nodeName === other.nodeName;

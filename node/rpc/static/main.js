@@ -3,6 +3,7 @@
 import * as bus from "./bus.js";
 import * as session from "./session.js";
 import { get } from "./api.js";
+import { arrive } from "./scroll.js";
 import { pause } from "./stream.js";
 import { h, show } from "./dom.js";
 import { line } from "./format.js";
@@ -29,12 +30,14 @@ const banner = document.getElementById("banner");
 let current = new AbortController();
 let asking = new AbortController();
 let isMoved = false;
+let turn = 0;
 
 await session.begin();
 await enter();
 bus.begin();
 bus.watchState(onState);
 addEventListener("hashchange", () => ((isMoved = true), route()));
+document.querySelector(".skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
 setInterval(() => document.hidden || keepTime(), CLOCK_MS);
 route();
 
@@ -74,21 +77,21 @@ function introduce(status, network) {
 
 async function route() {
   const address = location.hash.startsWith("#/") ? location.hash.slice(1) : "/";
-  if (location.hash === "#main") return; // the skip link
   const [where, query] = address.split("?");
   const found = VIEWS.find(([pattern]) => pattern.test(where)) ?? VIEWS[0];
   const [pattern, file, title] = found;
   const parameter = pattern.exec(where)?.[1];
+  const own = (turn += 1);
+  const view = await codeOf(file).catch(() => UNREADABLE);
+  if (own !== turn) return; // somebody has gone on meanwhile
   current.abort();
   const here = (current = new AbortController());
-  const view = await codeOf(file);
-  if (here.signal.aborted) return;
   mark(NAMED[file] ?? (file === "network" ? "" : file));
   const root = h("div", { class: `view view-${file}` });
   show(main);
   main.append(root);
   main.dataset.view = address;
-  scrollTo(0, 0);
+  arrive(root);
   let wanted;
   try {
     wanted = parameter === undefined ? undefined : decodeURIComponent(parameter);
@@ -109,6 +112,21 @@ async function route() {
   }
 }
 
+/** What is shown in a view's stead whose code did not come; a browser never asks for it again. */
+const UNREADABLE = {
+  mount: (root) =>
+    show(
+      root,
+      h(
+        "div",
+        { class: "note bad", role: "alert" },
+        h("strong", {}, "This part of the page did not come"),
+        h("p", {}, "The node did not answer, or had too much to do."),
+        h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Load the page again")),
+      ),
+    ),
+};
+
 function codeOf(file) {
   return import(`./views/${file}.js`);
 }
@@ -123,6 +141,7 @@ function mark(where) {
 async function onState({ name: how, line: words }) {
   document.documentElement.dataset.link = how;
   asking.abort();
+  if (how === "opening") return;
   if (how === "live") {
     warn("");
     await greet();
@@ -140,9 +159,10 @@ async function greet() {
   } catch (error) {
     if (!(error.status >= 0)) throw error; // it is all asked again when the stream is back
   }
-  if (!session.hasToken()) return;
   // All code is here before there is a secret: a program that holds the port later can send none.
+  // And who only reads finds every view, however busy the node is by then.
   const all = await Promise.allSettled(VIEWS.map(([, file]) => codeOf(file)));
+  if (!session.hasToken()) return;
   if (all.every((one) => one.status === "fulfilled")) await session.remember();
 }
 

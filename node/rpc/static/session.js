@@ -26,13 +26,13 @@ export function onToken(callback, signal) {
 /** Find the secret: in the address, in what this tab kept, or in another tab. */
 export async function begin() {
   const given = taken();
-  token = given ?? sessionStorage.getItem(KEPT);
+  token = given ?? kept();
   channel.onmessage = ({ data }) => {
     if (data === "ask" && token !== null) channel.postMessage({ token });
     else if (typeof data?.token === "string" && data.token !== token) keep(data.token);
   };
   if (given !== null) {
-    sessionStorage.setItem(KEPT, given);
+    keepHere(given);
     channel.postMessage({ token: given });
   } else if (token === null) {
     await fromOthers();
@@ -131,8 +131,25 @@ function taken() {
 
 function keep(given) {
   token = given;
-  sessionStorage.setItem(KEPT, given);
+  keepHere(given);
   for (const callback of waiting) callback();
+}
+
+/** What this tab kept; nothing where the user lets a page keep nothing, which throws. */
+function kept() {
+  try {
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
+
+function keepHere(given) {
+  try {
+    sessionStorage.setItem(KEPT, given);
+  } catch {
+    // it is known until the page is loaded again
+  }
 }
 
 function fromOthers() {

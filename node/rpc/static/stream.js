@@ -3,7 +3,7 @@
 // EventSource cannot send headers, so the stream is fetched. The format is that of the HTML standard,
 // as far as the node uses it.
 
-import { open, refusal } from "./api.js";
+import { ApiError, open, refusal } from "./api.js";
 
 const SILENT_MS = 40_000; // the node says something every 15 s
 const PAUSE_MIN_MS = 250;
@@ -84,14 +84,17 @@ async function read(body, signal, take) {
   }
 }
 
-/** Do something that must end in time; it is told by the signal it gets. */
+/** Do something that must end in time, of which it is told by the signal it gets; else throw. */
 async function within(signal, ms, work) {
   const limit = new AbortController();
+  const late = new ApiError(0, "silent", "the node says nothing");
   const give = () => limit.abort();
-  const timer = setTimeout(give, ms);
+  const timer = setTimeout(() => limit.abort(late), ms);
   signal.addEventListener("abort", give, { once: true });
   try {
-    return await work(limit.signal);
+    const found = await work(limit.signal);
+    if (limit.signal.reason === late) throw late;
+    return found;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", give);
