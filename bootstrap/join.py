@@ -8,7 +8,7 @@ import trio
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
-from bootstrap.dial_policy import choose, choose_feeler, next_due_ms
+from bootstrap.dial_policy import choose, next_due_ms
 from bootstrap.dialing import (
     Allows,
     AlreadyConnected,
@@ -17,6 +17,7 @@ from bootstrap.dialing import (
     SomebodyElse,
     anywhere,
 )
+from bootstrap.feeling import Feeling
 from bootstrap.following import Leads
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 DIALS_MAX = 4  # at once; a dead address must not hold up a live one
 LOOK_MS = 1_000  # between two looks at who is connected ...
 LOOK_MS_MIN = 100  # ... however often somebody comes and goes
-FEEL_MS = 120_000  # between two dials made only to learn whether somebody is there
 
 TaskStatus = Any  # trio's own type; the stubs libp2p brings along hide it from the type checker
 
@@ -97,7 +97,10 @@ class Joiner:
             date_ms=date_ms,
         )
         self.chosen = self._meetings.chosen
-        self._felt_ms = clock_ms()
+        self._feeling = Feeling(
+            book=book, attempts=self._attempts, clock_ms=clock_ms, date_ms=date_ms, dice=dice
+        )
+        self._mistakes: set[type[Exception]] = set()
         self._wake = trio.Event()
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
@@ -213,6 +216,9 @@ class Joiner:
         except MarketError as error:
             logger.debug("%s", error)
             self._note_failure(place)
+        except Exception as error:  # the door: no mistake of a dialler may end the node
+            self._note_mistake(place.address, error)
+            self._note_failure(place)
         else:
             self._attempts.succeeded(place.address)
             self._meetings.begin(place.peer_id, place.address)
@@ -236,24 +242,9 @@ class Joiner:
     def _feel(
         self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery
     ) -> None:
-        """Once in a while dial somebody we need not, so that the book is of use one day."""
-        connected = {peer.peer_id for peer in peers if peer.is_ours and peer.outbound}
-        challenged = self._book.challenged()
-        for place in map(self._book.find, challenged):
-            if place is not None and place.peer_id in connected:
-                self._book.worked(place.address, self._date_ms())
-        now_ms = self._clock_ms()
-        if now_ms - self._felt_ms < FEEL_MS or not self._attempts.left:
-            return
-        self._felt_ms = now_ms
-        place = choose_feeler(
-            places,
-            trials=self._attempts.trials,
-            connected=self._out_of_bounds(peers),
-            challenged=challenged,
-            now_ms=now_ms,
-            dice=self._dice,
-        )
+        """Once in a while dial somebody we need not."""
+        self._feeling.settle(peers)
+        place = self._feeling.next(places, self._out_of_bounds(peers))
         if place is not None:
             self._meetings.feelers.add(place.peer_id)
             self._begin(place, nursery)
@@ -286,6 +277,9 @@ class Joiner:
             logger.debug("%s", error)
             self._attempts.failed(lead.text)
             self._progress.note_obstacle(str(error))
+        except Exception as error:  # the door: no mistake of a dialler may end the node
+            self._note_mistake(lead.text, error)
+            self._attempts.failed(lead.text)
         else:
             self._attempts.succeeded(lead.text)
             if peer_id is not None:
@@ -298,6 +292,13 @@ class Joiner:
         self._progress.note_tried(lead.text)
 
     # What is told and kept.
+
+    def _note_mistake(self, address: str, error: Exception) -> None:
+        """Log what nobody foresaw, aloud once of each kind: strangers name whom we dial."""
+        level = logging.DEBUG if type(error) in self._mistakes else logging.ERROR
+        self._mistakes.add(type(error))
+        what = "a mistake of this program: it could not dial %s"
+        logger.log(level, what, address, exc_info=error)
 
     def _notice_foreigner(self, address: str, what: str) -> bool:
         """Say what somebody at an address is, if the operator named it; return whether so."""

@@ -1,0 +1,53 @@
+"""A dialler that makes a mistake, and a node that goes on joining."""
+
+from collections.abc import Sequence
+
+import pytest
+from trio.testing import MockClock
+
+from bootstrap.dialing import Allows, anywhere
+from protocol.ids import PeerId
+from tests.bootstrap.join_scene import FakeDialer, Scene, run_for
+from tests.bootstrap.peer_names import address, peer, public
+
+PLACE = public(2, 1).rpartition("/p2p/")[0]
+LIST = "/dnsaddr/boot.example"
+BAD = (public(1, 1), public(1, 2), PLACE)
+
+
+class WrongDialer(FakeDialer):
+    """Falls over three addresses and every name, as the library did over `fe80::1%eth0`."""
+
+    async def dial(self, address: str, *, allows: Allows = anywhere) -> PeerId:
+        if address in BAD:
+            self.dials.append((0, address))
+            raise ValueError("'fe80::1%eth0' has a zone")
+        return await super().dial(address, allows=allows)
+
+    async def meet(self, address: str) -> PeerId:
+        self.dials.append((0, address))
+        raise ValueError("'fe80::1%eth0' has a zone")
+
+    async def texts(self, name: str) -> Sequence[str]:
+        self.lookups.append(name)
+        raise KeyError(name)
+
+
+async def test_join__goes_on_when_a_dialler_makes_a_mistake_and_says_so_once(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    dialer = WrongDialer(up={address(9)})
+    scene = Scene(named=[PLACE, LIST, address(9), *BAD[:2]], dialer=dialer)
+
+    await run_for(scene.joiner(), 600)
+
+    assert list(dialer.links) == [peer(9)]
+    dialled = [text for _, text in dialer.dials]
+    for bad in BAD:
+        assert 5 <= dialled.count(bad) <= 20  # with a growing pause
+    assert dialer.lookups
+    said = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.message.partition(":")[0] for record in said] == [
+        "a mistake of this program"
+    ] * 2
+    assert {place.address: place.failures for place in scene.book.places()}[BAD[0]] > 0
