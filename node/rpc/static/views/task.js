@@ -134,7 +134,7 @@ function stages(task, reasons) {
       return h(
         "li",
         { key: words, class: isDone ? "done" : isNow ? "now" : "", "aria-current": isNow ? "step" : null },
-        h("span", {}, words, more && h("small", {}, ` ${more}`)),
+        h("span", {}, words, more && h("small", {}, ` ${more}`), isDone && h("span", { class: "unseen" }, ", done")),
         h("small", { class: "num" }, isDone && at !== null && index > 0 ? after(at - from) : "\u00a0"),
       );
     }),
