@@ -9,6 +9,8 @@ MarketError (protocol.errors)
 ├── RequestRefused         the local user's request; the RPC names a status and a code
 ├── NetError               the network's fault: dialling or asking a peer did not work
 │   ├── DialFailed
+│   │   ├── NotTried       the peer is connected some other way
+│   │   │   └── NoRoom     we hold as many connections as we may
 │   │   └── WrongPeer      somebody else answers there
 │   └── PeerFailed
 ├── StoreError             the disk's fault: nothing more may be signed
@@ -76,6 +78,10 @@ class DialFailed(NetError):
 
 class NotTried(AlreadyConnected, DialFailed):
     """The peer is connected some other way: whether it is at that address was not tried."""
+
+
+class NoRoom(NotTried):
+    """We hold as many connections as we may: whether the peer is at that address was not seen."""
 
 
 class WrongPeer(SomebodyElse, DialFailed):

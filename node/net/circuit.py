@@ -21,6 +21,7 @@ from libp2p.network.stream.exceptions import StreamEOF, StreamError
 from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_bytes_limited
 
 from bootstrap.addresses import CIRCUIT
+from node.net.limits import NetLimits
 from node.net.streams import end_stream
 
 HOP = TProtocol("/libp2p/circuit/relay/0.2.0/hop")
@@ -56,6 +57,8 @@ class CircuitLimits:
         message_s: How long a peer may take to say or answer something.
         relays_max: Relays at which we reserve.
         inbound_per_relay_max: Circuits to us that one relay brings.
+        connections_inbound_max: Live connections that others opened, circuits and all others: with
+            so many no circuit is taken, so that dialling has room.
     """
 
     reservations_max: int = 64
@@ -73,6 +76,7 @@ class CircuitLimits:
     message_s: float = 5.0
     relays_max: int = 2
     inbound_per_relay_max: int = 8
+    connections_inbound_max: int = NetLimits().connections_inbound_max
 
 
 class CircuitEnd(ReadWriteCloser):

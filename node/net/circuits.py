@@ -30,9 +30,11 @@ from node.net.circuit import (
     say,
 )
 from node.net.counters import Counters
+from node.net.dialer import no_room
+from node.net.doorkeeper import slot
 from node.net.identity import read_peer_id
 from node.net.scopes import shielded
-from node.net.sockets import abort
+from node.net.sockets import abort, is_dialled
 from node.net.streams import end_stream
 
 logger = logging.getLogger(__name__)
@@ -97,6 +99,7 @@ class Circuits:
 
         Raises:
             NotTried: The peer is connected some other way.
+            NoRoom: We hold as many connections as we may.
             DialFailed: It cannot be used, or no authenticated connection came in time.
         """
         place, peer_id = self._read(address)
@@ -143,6 +146,7 @@ class Circuits:
             raise DialFailed(f"cannot reach {place.text}: not in time") from error
         except Exception as error:  # the library raises what it likes when a dial fails
             self._counters.add("circuits_failed")
+            no_room(error)
             reason = str(error) or type(error).__name__
             raise DialFailed(f"cannot reach {place.text}: {reason}") from error
         finally:
@@ -196,12 +200,14 @@ class Circuits:
         try:
             call = await hear(stream, StopMessage, within_s=self._limits.message_s)
             code = self._code(relay_id, stream, call)
-            answer = StopMessage(type=StopMessage.STATUS, status=to_proto_status(code))
-            await say(stream, answer, within_s=self._limits.message_s)
-            if code is StatusCode.OK:
-                await self._serve(stream, Multiaddr(f"/p2p/{relay_id}{CIRCUIT}"))
-            else:
+            if code is not StatusCode.OK:
                 self._counters.add("circuits_refused")
+                await self._answer(stream, code)
+                return
+            # Taken before we answer: of many that ask at once, each would find the same one free.
+            with slot(self._inbound, relay_id):
+                await self._answer(stream, code)
+                await self._serve(stream, Multiaddr(f"/p2p/{relay_id}{CIRCUIT}"))
         except Exception as error:  # the door: relay, dialler and library
             self._counters.add("circuits_failed")
             logger.debug("a circuit to us failed: %r", error, extra={"peer": str(relay_id)})
@@ -213,29 +219,41 @@ class Circuits:
             return StatusCode.UNEXPECTED_MESSAGE
         if is_relayed(stream.muxed_conn) or not self._is_reserved(relay_id):
             return StatusCode.PERMISSION_DENIED
-        if self._inbound[relay_id] >= self._limits.inbound_per_relay_max:
+        limits = self._limits
+        is_busy = self._inbound[relay_id] >= limits.inbound_per_relay_max
+        if is_busy or self._inbound_count() >= limits.connections_inbound_max:
             return StatusCode.RESOURCE_LIMIT_EXCEEDED
         return StatusCode.OK
+
+    def _inbound_count(self) -> int:
+        """Return how many connections others opened, with the circuits that are no such yet."""
+        connections = self._swarm.get_connections()
+        direct = (conn for conn in connections if not is_relayed(conn.muxed_conn))
+        return self._inbound.total() + sum(not is_dialled(conn) for conn in direct)
+
+    async def _answer(self, stream: INetStream, code: StatusCode) -> None:
+        answer = StopMessage(type=StopMessage.STATUS, status=to_proto_status(code))
+        await say(stream, answer, within_s=self._limits.message_s)
 
     async def _serve(self, stream: INetStream, address: Multiaddr) -> None:
         """Authenticate whoever is at the other end; what the relay says of it counts nothing."""
         raw = RawConnection(CircuitEnd(stream), False, ConnectionType.RELAYED, [address])
-        relay_id = stream.muxed_conn.peer_id
-        self._inbound[relay_id] += 1
         try:
             muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
-            if self._is_welcome(muxed.peer_id):
-                self._counters.add("circuits_admitted")
-                async with trio.open_nursery() as nursery:
-                    for conn in self._swarm.get_connections(muxed.peer_id):
-                        if conn.muxed_conn is muxed:
-                            nursery.start_soon(self._admitted, conn)
-                    await muxed.event_closed.wait()
-            else:
+            # Asked again: others may have come in by the door meanwhile.
+            has_place = self._inbound_count() <= self._limits.connections_inbound_max
+            if not has_place or not self._is_welcome(muxed.peer_id):
                 self._counters.add("circuits_refused")
+                return
+            self._counters.add("circuits_admitted")
+            async with trio.open_nursery() as nursery:
+                for conn in self._swarm.get_connections(muxed.peer_id):
+                    if conn.muxed_conn is muxed:
+                        nursery.start_soon(self._admitted, conn)
+                await muxed.event_closed.wait()
         finally:
-            self._inbound[relay_id] -= 1
-            self._inbound = +self._inbound
+            with shielded(1):
+                await raw.close()
 
 
 def _status(code: int) -> str:

@@ -18,7 +18,7 @@ from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
 from bootstrap.dialing import Allows, anywhere
-from node.errors import DialFailed, NotTried, WrongPeer
+from node.errors import DialFailed, NoRoom, NotTried, WrongPeer
 from node.net.counters import Counters
 from node.net.identity import public_key_of, read_peer_id
 from node.net.limits import NetLimits
@@ -32,6 +32,7 @@ FAMILIES = {
     "dns6": trio.socket.AF_INET6,
 }
 RESOLVED_MAX = 4  # addresses of one name that are tried
+_FULL = "Maximum connections limit reached"  # how the library says it
 _FOUND_ID = re.compile(r"remote_peer_id_from_pubkey=(\w+)")  # in the message of a mismatch
 
 
@@ -63,6 +64,7 @@ class Dialer:
 
         Raises:
             NotTried: The peer was connected before the address was tried.
+            NoRoom: We hold as many connections as we may.
             WrongPeer: Somebody else answers there.
             DialFailed: The address is not usable, or no authenticated connection came in time.
         """
@@ -82,10 +84,13 @@ class Dialer:
         """Connect to the peer of a full multiaddr, or leave it at the connection that there is.
 
         Raises:
+            NoRoom: There is none, and we hold as many as we may.
             DialFailed: There is none, and none came about.
         """
         try:
             return await self.dial(address, allows=allows)
+        except NoRoom:
+            raise
         except NotTried:
             return self._read(address)[1]
 
@@ -93,6 +98,7 @@ class Dialer:
         """Connect to whoever answers at a multiaddr without a peer id, and return who that is.
 
         Raises:
+            NoRoom: We hold as many connections as we may.
             DialFailed: The address is not usable, or no authenticated connection came in time.
         """
         try:
@@ -110,6 +116,7 @@ class Dialer:
                 reason = str(error)
             except Exception as error:  # the library raises what it likes when a dial fails
                 reason = _root_cause(error)
+                no_room(error)
             else:
                 self._counters.add("dials_done")
                 return peer_id
@@ -167,6 +174,7 @@ class Dialer:
                 reason = f"no answer in {self._limits.dial_s:g} s"
             except Exception as error:  # the library raises what it likes when a dial fails
                 reason = _root_cause(error)
+                no_room(error)
                 found = _who_answered(error)
                 if found is not None:
                     self._counters.add("dials_failed")
@@ -224,6 +232,16 @@ def _tcp_port(target: Multiaddr) -> int:
         return int(str(target.value_for_protocol("tcp")))
     except (MultiaddrError, ValueError, LookupError) as error:
         raise DialFailed(f"cannot dial {target}: it names no TCP port") from error
+
+
+def no_room(error: BaseException) -> None:
+    """Say so if a dial failed because we hold as many connections as we may.
+
+    Raises:
+        NoRoom: That is why; nobody who was dialled is to blame.
+    """
+    if _root_cause(error) == _FULL:
+        raise NoRoom("we hold as many connections as we may") from error
 
 
 def _who_answered(error: BaseException | None) -> str | None:

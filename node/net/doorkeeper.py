@@ -21,7 +21,7 @@ from bootstrap.network_group import client_of
 from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.scopes import shielded
-from node.net.sockets import remote_ip
+from node.net.sockets import find_socket, is_dialled, remote_ip
 from node.net.streams import end_stream
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Doorkeeper:
         self._half_open: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
         self._of_peer: Counter[ID] = Counter()
+        self._sockets: set[Any] = set()
         self._streams: Counter[ID] = Counter()
 
     def install(self) -> None:
@@ -66,13 +67,14 @@ class Doorkeeper:
             self._counters.add("connections_refused")
             await raw.close()
             return
+        self._sockets.add(read_write_closer.stream)
         try:
-            with _slot(self._half_open, client):
+            with slot(self._half_open, client):
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
             peer_id = muxed.peer_id
             # Asked again: many may have shaken hands meanwhile.
             is_free = self._has_place(client) and self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX
-            with _slot(self._open, client), _slot(self._of_peer, peer_id):
+            with slot(self._open, client), slot(self._of_peer, peer_id):
                 if is_free and self._is_welcome(peer_id):
                     await muxed.event_closed.wait()
                 else:
@@ -81,6 +83,7 @@ class Doorkeeper:
             self._counters.add("handshakes_failed")
             logger.debug("inbound connection from %s failed: %r", client, error)
         finally:
+            self._sockets.discard(read_write_closer.stream)
             with shielded(1):
                 await trio.aclose_forcefully(read_write_closer.stream)
 
@@ -95,8 +98,14 @@ class Doorkeeper:
     def _has_place(self, client: str) -> bool:
         return (
             self._open[client] < self._limits.connections_per_ip_max
-            and self._open.total() < self._limits.connections_inbound_max
+            and self._open.total() + self._beside() < self._limits.connections_inbound_max
         )
+
+    def _beside(self) -> int:
+        """Return how many came in and not through this door: by a relay, or because we invited."""
+        connections = self._swarm.get_connections()
+        others = (conn for conn in connections if not is_dialled(conn))
+        return sum(find_socket(conn) not in self._sockets for conn in others)
 
     async def _admit_stream(self, stream: INetStream) -> None:
         peer_id = stream.muxed_conn.peer_id
@@ -104,7 +113,7 @@ class Doorkeeper:
             self._counters.add("streams_refused")
             await end_stream(stream, politely=False)
             return
-        with _slot(self._streams, peer_id):
+        with slot(self._streams, peer_id):
             try:
                 await self._serve_stream(stream)
                 await _see_out(stream)
@@ -129,7 +138,8 @@ async def _see_out(stream: Any) -> None:
 
 
 @contextmanager
-def _slot(counter: "Counter[Any]", key: Any) -> Iterator[None]:
+def slot(counter: "Counter[Any]", key: Any) -> Iterator[None]:
+    """Hold one more of a key's places."""
     counter[key] += 1
     try:
         yield

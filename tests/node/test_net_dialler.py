@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from node.errors import DialFailed, NotTried, WrongPeer
+from bootstrap.dialing import AlreadyConnected
+from node.errors import DialFailed, NoRoom, NotTried, WrongPeer
 from node.net.limits import NetLimits
 from tests.bootstrap.peer_names import peer
 from tests.node.net_hosts import LOG, Station, running, until
@@ -160,3 +161,20 @@ async def test_dial__says_who_answers_in_place_of_the_peer() -> None:
             await ann.net.dial(f"{place_of(bob)}/p2p/{cat}")
 
     assert met.value.found == bob.net.peer_id
+
+
+async def test_dial__blames_no_place_when_there_is_no_room_for_a_connection() -> None:
+    """An address that is honest would be tried ever more seldom for what is our own limit."""
+    ann, bob, cat = a_station("ann", connections_max=1), a_station("bob"), a_station("cat")
+    async with running(ann, bob, cat):
+        await ann.net.dial(bob.net.addresses()[0])
+
+        with pytest.raises(NoRoom) as dialled:
+            await ann.net.dial(cat.net.addresses()[0])
+        with pytest.raises(NoRoom):
+            await ann.net.meet(place_of(cat))
+        with pytest.raises(NoRoom):
+            await ann.net._dialer.reach(cat.net.addresses()[0])
+
+        assert isinstance(dialled.value, AlreadyConnected)
+        assert [peer.peer_id for peer in ann.net.peers()] == [bob.net.peer_id]

@@ -162,6 +162,8 @@ async def test_invite__counts_whom_it_brings_among_those_who_dialled_us() -> Non
         )
         assert not is_dialled(direct)
         assert not bob.net._is_outbound(alice.net._host.get_id())
+        # The door counts it, too, beside the circuit that alice keeps here.
+        assert bob.net._swarm._handle_inbound_connection.__self__._beside() == 2
 
 
 async def test_is_of_use__tries_one_peer_once_in_a_while() -> None:
