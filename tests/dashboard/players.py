@@ -26,10 +26,11 @@ class Players:
         self.network: Network = make_network(name=None, genesis=town.genesis)
         self._node = node
 
-    def say(self, who: str, *statements: Statement) -> None:
-        """Have somebody sign statements, and the node take the record in."""
-        now_ms = int(time.time() * 1_000)
-        record = seal(statements, signer=signer(who), created_ms=now_ms, network=self.network)
+    def say(self, who: str, *statements: Statement, created_ms: int | None = None) -> None:
+        """Have somebody sign statements, now unless told when, and the node take the record in."""
+        if created_ms is None:
+            created_ms = int(time.time() * 1_000)
+        record = seal(statements, signer=signer(who), created_ms=created_ms, network=self.network)
         url, token = endpoint(self._node)
         answer = httpx.post(
             f"{url}/log",
@@ -48,9 +49,9 @@ class Players:
         for who, alias in names.items():
             self.say(who, Profile(1, alias, agent))
 
-    def ask(self, who: str, task: Task) -> TaskId:
-        """Have somebody ask."""
-        self.say(who, task)
+    def ask(self, who: str, task: Task, *, created_ms: int | None = None) -> TaskId:
+        """Have somebody ask, whatever its clock says."""
+        self.say(who, task, created_ms=created_ms)
         return id_of(who, task, self.network)
 
     def commit(self, who: str, task_id: TaskId, answer: str) -> None:
@@ -71,10 +72,16 @@ class Players:
         self.say(who, Reveal(task_id, a_result(answer), a_salt(who, task_id)))
 
     def judge(
-        self, submitter: str, task: Task, answers: Mapping[str, str], *, openers: Sequence[str]
+        self,
+        submitter: str,
+        task: Task,
+        answers: Mapping[str, str],
+        *,
+        openers: Sequence[str],
+        created_ms: int | None = None,
     ) -> TaskId:
         """Lead a task through its whole life, as far as those who open let it come."""
-        task_id = self.ask(submitter, task)
+        task_id = self.ask(submitter, task, created_ms=created_ms)
         for juror, answer in answers.items():
             self.commit(juror, task_id, answer)
         self.jury(submitter, task_id, answers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -139,6 +140,11 @@ def test_certificate__is_downloaded_from_a_page_and_checked_on_another(
     expect(proof).to_have_count(0)
 
 
+def named(row: dict[str, Any]) -> str:
+    """Return how a plot calls a worker."""
+    return f"{row['worker_id']}~{row['peer_id'][-6:]}"
+
+
 def test_leaderboard__draws_how_points_grew(
     stage: tuple[RealNode, Players], visitor: Visitor
 ) -> None:
@@ -147,12 +153,12 @@ def test_leaderboard__draws_how_points_grew(
     players.judge("sue", a_task("a first point", nonce=6), answers, openers=JURORS)
     page = visitor.open(node, "/leaderboard")
     plot = page.get_by_label("Points over the newest tasks")
-    names = [row["worker_id"] for row in node.ask("/leaderboard")]
+    names = [named(row) for row in node.ask("/leaderboard")]
     expect(plot.get_by_role("listitem")).to_have_text(names)
 
     players.judge("sue", a_task("one more", nonce=7), answers, openers=JURORS)
 
-    told = [f"{row['worker_id']} {row['points']}" for row in node.ask("/leaderboard")]
+    told = [f"{named(row)} {row['points']}" for row in node.ask("/leaderboard")]
     expect(plot.get_by_text(f"Points: {', '.join(told)}")).to_have_count(1)
     canvas = plot.locator("canvas")
     width = canvas.evaluate("canvas => canvas.width")

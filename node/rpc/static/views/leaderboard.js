@@ -19,7 +19,7 @@ export function mount(root, { signal, setTitle }) {
     h("h1", {}, "Leaderboard"),
     h("p", { class: "lead" }, "A point for each answer that matched the verdict of three or more seats. Every node computes this by itself; where two hold the same log, the state digest is the same."),
     section("Scores", {}, board),
-    section("Points over the newest tasks", { hint: `Up to ${TASKS_LOOKED} tasks back, for the best ${LINES}.` }, history),
+    section("Points over the newest tasks", { hint: `Up to ${TASKS_LOOKED} tasks back, for the best ${LINES}; a step for each that gave one of them a point.` }, history),
   );
   live(
     board,
