@@ -5,6 +5,7 @@ happens; a test or a simulator feeds it whatever it likes.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from consensus.log import find_profile, find_task, state_digest
 from consensus.rows import Rows
@@ -285,8 +286,7 @@ class Machine:
                 self.worker.see_presence(turn, record.author)
 
     def _hear_presences(self, turn: Turn, event: PresencesHeard) -> None:
-        word = Word.IGNORE
-        relayed = 0
+        word, relayed = Word.IGNORE, 0
         for record in event.records:
             if record.author == self.me or not self.presences.is_news(record):
                 continue
@@ -296,7 +296,7 @@ class Machine:
             ):
                 continue  # its author says it again soon
             was_live = self.presences.is_live(record.author, turn.now.ms)
-            if not self.presences.hear(record, turn.now.ms):
+            if not self.presences.hear(record, turn.now.ms, partial(find_profile, turn.rows)):
                 continue
             word = Word.ACCEPT
             if self._differs(turn, record):

@@ -1,7 +1,7 @@
 """Who is here: the last word of every author about itself, for as long as it counts."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
 from node.core.settings import Settings
@@ -14,6 +14,11 @@ from protocol.statements import Capability, Presence
 CROWDS_MAX = 16
 # Who is only known by a record holds this part of the table at most: keys are free.
 WORDLESS_SHARE = 4
+# Beyond this part of a full table, who has nothing in the log makes room before anybody else.
+UNPROVEN_SHARE = 4
+# One may take the place of another only so often: all pass on whom they take in, and so it is no
+# more than a large network says when nobody floods it (`presence_nodes_per_s`).
+UNPROVEN_EVERY_MS = 60
 _NEVER_MS = 2**63
 _SECOND_MS = 1_000
 SWEPT_WITHIN_MS = 60_000  # after somebody's time ran out, though nobody asks who is here; a guess
@@ -116,8 +121,16 @@ class _Crowd:
             filed[author] = None
 
 
+def _everybody(author: PublicKey) -> object:
+    return author
+
+
 class Presences:
     """All authors heard of, at most `authors_max`; whoever is gone makes room.
+
+    So does, in a full table, who has nothing in the log: keys are free, records are paced and kept.
+    Of those the one heard longest ago goes first, so that no flood of them keeps out who has
+    records, nor a newcomer for ever.
 
     The moments it is told must never go back.
     """
@@ -126,22 +139,40 @@ class Presences:
         self._settings = settings
         self._heard: dict[PublicKey, Heard] = {}
         self._wordless: OrderedDict[PublicKey, None] = OrderedDict()  # who sent no presence yet
+        # Who sent one, the longest silent first, and had nothing in the log when we last looked;
+        # that is not before room is needed.
+        self._unproven: OrderedDict[PublicKey, None] = OrderedDict()
+        self._next_unproven_ms = 0  # before this moment none of them takes the place of another
         self._full_until_ms = 0  # before this moment nobody is looked for who might make room
         self._crowds: dict[Capability, _Crowd] = {}
 
-    def hear(self, record: Verified, now_ms: int) -> bool:
-        """Take in a presence; answer whether it was news."""
+    def hear(
+        self,
+        record: Verified,
+        now_ms: int,
+        in_log: Callable[[PublicKey], object] = _everybody,
+    ) -> bool:
+        """Take in a presence; answer whether it was news.
+
+        Args:
+            record: The presence.
+            now_ms: This moment.
+            in_log: Returns None for an author of whom the log knows nothing.
+        """
         presence, author, created_ms = record.presence, record.author, record.created_ms
         assert presence is not None, "only presences come here"
         known = self._heard.get(author)
         if known is None:
-            if not self._make_room(now_ms):
+            if not self._make_room_for(author, now_ms, in_log):
                 return False
             known = self._heard[author] = Heard(record, newest_ms=created_ms, heard_ms=now_ms)
+            self._unproven[author] = None
         else:
             if known.record is not None and created_ms <= known.record.created_ms:
                 return False
             self._wordless.pop(author, None)
+            if author in self._unproven:
+                self._unproven.move_to_end(author)
             known.record = record
             known.newest_ms = max(known.newest_ms, created_ms)
             known.heard_ms = now_ms
@@ -159,6 +190,7 @@ class Presences:
         known = self._heard.get(author)
         if known is not None and created_ms <= known.newest_ms:
             return False
+        self._unproven.pop(author, None)
         if known is None:
             if len(self._wordless) >= max(1, self._settings.authors_max // WORDLESS_SHARE):
                 self._forget_wordless()
@@ -239,6 +271,7 @@ class Presences:
 
     def _forget(self, author: PublicKey) -> None:
         del self._heard[author]
+        self._unproven.pop(author, None)
         for crowd in self._crowds.values():
             crowd.leave(author)
 
@@ -252,11 +285,39 @@ class Presences:
         author, _ = self._wordless.popitem(last=False)
         del self._heard[author]
 
+    def _make_room_for(
+        self, author: PublicKey, now_ms: int, in_log: Callable[[PublicKey], object]
+    ) -> bool:
+        """Find a place for who says that it is here; answer whether there is one."""
+        most = self._settings.authors_max
+        share = max(1, most // UNPROVEN_SHARE)
+        if len(self._heard) < most:
+            return True
+        if in_log(author) is not None:
+            return (
+                self._forget_unproven(share, in_log)
+                or self._make_room(now_ms)
+                or self._forget_unproven(0, in_log)
+            )
+        if now_ms < self._next_unproven_ms:
+            return False
+        self._next_unproven_ms = now_ms + UNPROVEN_EVERY_MS
+        return self._forget_unproven(share - 1, in_log) or self._make_room(now_ms)
+
+    def _forget_unproven(self, kept: int, in_log: Callable[[PublicKey], object]) -> bool:
+        """Forget the longest silent of more than `kept` who have nothing in the log."""
+        while len(self._unproven) > kept:
+            author, _ = self._unproven.popitem(last=False)
+            if in_log(author) is None:
+                self._forget(author)
+                return True
+        return False
+
     def _make_room(self, now_ms: int) -> bool:
         """Forget the longest silent of those who are gone; answer whether there is room now.
 
-        Nobody who said that it is here, and is, makes way: whoever makes up keys would drive the
-        others out.
+        Nobody who said that it is here, and is, makes way for one who never did: whoever makes up
+        keys would drive the others out.
         """
         if len(self._heard) < self._settings.authors_max:
             return True

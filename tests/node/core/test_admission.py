@@ -201,10 +201,12 @@ def test_hear_presences__gossips_on_only_some_of_what_was_exchanged() -> None:
     assert all(machine.presences.find(record.author) for record in records)
 
 
-def test_hear_presences__drives_nobody_out_who_is_here() -> None:
+def test_hear_presences__drives_nobody_out_who_is_here_and_has_records() -> None:
     world = World("me", settings=Settings(authors_max=3))
     world.start()
     world.meet("me", "bo", "cy", "di")
+    for name in ("bo", "cy", "di"):
+        world.hear("me", a_record(name, a_profile()), via=Via.SYNC)
 
     world.meet("me", *(f"sybil {number}" for number in range(20)))
 
@@ -212,3 +214,19 @@ def test_hear_presences__drives_nobody_out_who_is_here() -> None:
     assert machine is not None
     assert all(machine.presences.find(key(name)) for name in ("bo", "cy", "di"))
     assert machine.presences.find(key("sybil 0")) is None
+
+
+def test_hear_presences__takes_who_has_records_though_keys_without_fill_the_table() -> None:
+    world = World("me", settings=Settings(authors_max=8))
+    world.start()
+    world.hear("me", a_record("bo", a_profile()), via=Via.SYNC)
+    for sender in range(5):
+        sybils = tuple(a_record(f"sybil {sender} {n}", a_presence()) for n in range(8))
+        world.tell("me", PresencesHeard(sybils, PeerId(f"sender {sender}")))
+
+    world.meet("me", "bo", "cy")
+
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    assert machine.presences.find(key("bo"))
+    assert machine.presences.find(key("cy")) is None, "one took its place in this moment"
