@@ -237,7 +237,8 @@ class Joiner:
     def _note_failure(self, place: Place) -> None:
         self._meetings.feelers.discard(place.peer_id)
         self._attempts.failed(place.address)
-        self._book.failed(place.address, self._date_ms())
+        if self._neighbours.is_joined():  # else it may be our own line that does not work
+            self._book.failed(place.address, self._date_ms())
 
     def _feel(
         self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery

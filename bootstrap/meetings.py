@@ -167,7 +167,8 @@ class Meetings:
             logger.debug("%s", error)
         if self._met.get(peer_id) is not met:
             return  # it went; whoever is there by now is asked anew
-        is_gone = all(peer.peer_id != peer_id for peer in self._dialer.peers())
+        peers = self._dialer.peers()
+        is_gone = all(peer.peer_id != peer_id for peer in peers)
         is_ours = networks is not None and self._network in networks
         if (
             met.is_proven
@@ -178,7 +179,9 @@ class Meetings:
             return
         del self._met[peer_id]
         self.feelers.discard(peer_id)
-        self._book.failed(met.address, self._date_ms())
+        is_joined = any(peer.outbound and peer.is_ours for peer in peers)
+        if networks is not None or is_joined:  # else it may be our own line that does not work
+            self._book.failed(met.address, self._date_ms())
         self._changed()
         if networks is None:
             self._attempts.failed(met.address)

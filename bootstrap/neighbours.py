@@ -41,6 +41,10 @@ class Neighbours:
         found = (peer for peer in self._recent() if peer.peer_id == peer_id)
         return next((group_at(peer.address) for peer in found), "")
 
+    def is_joined(self) -> bool:
+        """Return whether one of our network is connected whom we dialled: our own line works."""
+        return any(peer.outbound and peer.is_ours for peer in self._recent())
+
     def _recent(self) -> Sequence[Connected]:
         is_old = self._seen_ms is None or self._clock_ms() - self._seen_ms >= RECENT_MS
         return self.look() if is_old else self._seen

@@ -201,7 +201,7 @@ async def test_join__reaches_a_peer_soon_at_the_address_it_moved_to(
         await trio.sleep(600)
         scene.dialer.up.add(address(1, 9_000))
         joiner.learn(peer(1), [address(1, 9_000)], is_local=True)
-        await trio.sleep(10)
+        await trio.sleep(20)  # it may just have been dialled as often as it may be in a minute
         assert list(scene.dialer.links) == [peer(1)]
         nursery.cancel_scope.cancel()
 
