@@ -84,7 +84,7 @@ class Circuits:
         self._locks: defaultdict[ID, trio.Lock] = defaultdict(trio.Lock)
         self._inbound: Counter[ID] = Counter()
         self._under_way: Counter[ID] = Counter()  # circuits that we ask a relay for
-        self._opened: set[ID] = set()  # relays that are connected for the sake of a circuit
+        self._opened: set[INetConn] = set()  # to relays, for the sake of a circuit
 
     def install(self) -> None:
         """Let circuits in from now on."""
@@ -131,9 +131,10 @@ class Circuits:
     async def _connect(self, place: PeerAddress, peer_id: ID, allows: Allows) -> None:
         before = set(self._swarm.get_connections_map())
         relay_id = await self._dial_relay(place.relay, allows)
-        self._opened &= before
+        # Looked at anew: another dial may have opened one meanwhile.
+        self._opened &= set(self._swarm.get_connections())
         if relay_id not in before:
-            self._opened.add(relay_id)
+            self._opened.update(self._swarm.get_connections(relay_id))
         is_joined = False
         self._under_way[relay_id] += 1
         try:
@@ -152,11 +153,12 @@ class Circuits:
         finally:
             self._under_way -= Counter([relay_id])
             # A relay that a stranger named, and that is of no use, must not stay as one we chose.
-            is_new = relay_id in self._opened and not self._is_member(relay_id)
-            if not is_joined and is_new and not self._is_used(relay_id):
-                self._opened.discard(relay_id)
+            opened = self._opened.intersection(self._swarm.get_connections(relay_id))
+            is_chosen = self._is_member(relay_id) or self._is_used(relay_id)
+            if not is_joined and not is_chosen:
+                self._opened -= opened
                 with shielded():
-                    for conn in list(self._swarm.get_connections(relay_id)):
+                    for conn in opened:
                         await abort(conn)
         self._counters.add("circuits_dialled")
 

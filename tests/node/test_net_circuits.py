@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 import trio
+from libp2p.abc import INetStream
+from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import StopMessage
 
+from bootstrap.dialing import Allows
 from node.errors import DialFailed, PeerFailed
 from node.net.circuit import STOP, CircuitLimits, hear, say
 from node.net.limits import NetLimits
@@ -117,6 +120,42 @@ async def test_dial__keeps_no_connection_to_a_relay_that_was_of_no_use() -> None
             await alice.net.dial(address)
 
         await until(lambda: not connected(alice, far))
+
+
+async def test_dial__keeps_no_relay_of_no_use_when_another_is_dialled_meanwhile() -> None:
+    names = ("fast", "slow", "alice", "bob", "eve")
+    fast, slow, alice, bob, eve = (Station(name) for name in names)
+    for station in (fast, slow):
+        station.build(topics=["/other"])
+    for station in (alice, bob, eve):
+        station.build()
+    circuits = alice.net._nat._circuits
+    dial_relay, ask = circuits._dial_relay, circuits._ask
+    is_fast_here, is_slow_here = trio.Event(), trio.Event()
+
+    async def dial_slowly(address: str, allows: Allows) -> ID:
+        if slow.net.peer_id in address:
+            await is_fast_here.wait()
+        return await dial_relay(address, allows)
+
+    async def ask_once_both_are_here(relay_id: ID, peer_id: ID) -> INetStream:
+        (is_slow_here if str(relay_id) == slow.net.peer_id else is_fast_here).set()
+        await is_slow_here.wait()
+        return await ask(relay_id, peer_id)
+
+    async def fail(relay: Station, target: Station) -> None:
+        address = f"{relay.net.addresses()[0]}/p2p-circuit/p2p/{target.net.peer_id}"
+        with pytest.raises(DialFailed):
+            await alice.net.dial(address)
+
+    circuits._dial_relay = dial_slowly
+    circuits._ask = ask_once_both_are_here  # type: ignore[method-assign]
+    async with running(fast, slow, alice):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail, slow, bob)
+            nursery.start_soon(fail, fast, eve)
+
+        await until(lambda: not alice.net.peers())
 
 
 async def test_relay_of_another_network__stays_while_it_is_of_use() -> None:
