@@ -21,6 +21,7 @@ from bootstrap.network_group import is_private
 from node.net.circuit import BadCircuit, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.observed import open_stream, read_ip
+from node.net.scopes import shielded
 from node.net.sockets import abort, is_dialled
 from node.net.streams import end_stream
 
@@ -101,9 +102,7 @@ class Punch:
             if sync.type != HolePunch.SYNC:
                 raise BadCircuit("no SYNC came")
             with trio.fail_after(DIAL_S):
-                transport = self._swarm.transport_manager.transport_for_dialing(there)
-                raw = await transport.dial_with_source(there, self._source())
-                await self._swarm.upgrade_outbound_raw_conn(raw, peer_id)
+                await self._dial(there, peer_id)
         except Exception as error:  # the library raises what it likes when a dial fails
             self._counters.add("punches_failed")
             logger.debug("no direct connection: %r", error, extra={"peer": str(peer_id)})
@@ -113,6 +112,17 @@ class Punch:
         finally:
             self._busy.discard(peer_id)
             await end_stream(stream, politely=False)
+
+    async def _dial(self, there: Multiaddr, peer_id: ID) -> None:
+        transport = self._swarm.transport_manager.transport_for_dialing(there)
+        raw = await transport.dial_with_source(there, self._source())
+        try:
+            await self._swarm.upgrade_outbound_raw_conn(raw, peer_id)
+        except BaseException:
+            # The library leaves it open when it is cancelled while nothing comes.
+            with shielded(1):
+                await raw.close()
+            raise
 
     def _is_dialled_circuit(self, muxed: Any) -> bool:
         """Return whether a connection is a circuit that we dialled.

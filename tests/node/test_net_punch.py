@@ -1,6 +1,7 @@
 """Where an invitation to dial at once may send us."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -9,9 +10,11 @@ from libp2p.host.exceptions import StreamFailure
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.stream.exceptions import StreamError
+from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.dcutr_pb2 import HolePunch
 from multiaddr import Multiaddr
 
+from node.net import punch
 from node.net.circuit import BadCircuit, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.observed import Unclear
@@ -75,6 +78,31 @@ async def accept_by_hand(alice: Station, bob: Station, stream: INetStream) -> No
     raw = RawConnection(TrioTCPStream(await listener.accept()), True)
     await alice.net._swarm.upgrade_outbound_raw_conn(raw, bob.net._host.get_id())
     await listener.aclose()
+
+
+class Hanging:
+    """A swarm whose dials arrive where nobody says anything, with the connections of a real one."""
+
+    def __init__(self, swarm: Any) -> None:
+        self.get_connections = swarm.get_connections
+        self.transport_manager = self
+        self.is_dialled = trio.Event()
+        self.is_closed = False
+
+    def transport_for_dialing(self, _there: Multiaddr) -> "Hanging":
+        return self
+
+    async def dial_with_source(self, _there: Multiaddr, _source: tuple[str, int]) -> "Hanging":
+        await trio.lowlevel.checkpoint()
+        return self
+
+    async def upgrade_outbound_raw_conn(self, _raw: "Hanging", _peer_id: ID) -> None:
+        self.is_dialled.set()
+        await trio.sleep_forever()
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.is_closed = True
 
 
 @pytest.mark.parametrize(
@@ -144,6 +172,29 @@ async def test_accept__dials_whom_we_dialled_through_the_relay() -> None:
             await until(lambda: has(alice, bob, is_direct=True, is_outbound=True))
 
         await until(lambda: has(bob, alice, is_direct=True, is_outbound=False))
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["late", "we stop"])
+async def test_accept__closes_the_socket_of_a_handshake_that_never_ends(
+    is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_late:
+        monkeypatch.setattr(punch, "DIAL_S", 0.1)
+    async with town("alice", "bob") as made:
+        made.stations[1].net._nat._circuits._admitted = leave_it
+        alice, bob = await meet_through_relay(made)
+        hanging = Hanging(alice.net._swarm)
+        alice.net._nat._punch._swarm = hanging
+
+        async with stream_to(bob, alice, DCUTR) as stream:
+            await say(stream, invitation(PUBLIC), within_s=ANSWER_S)
+            await hear(stream, HolePunch, within_s=ANSWER_S)
+            await say(stream, HolePunch(type=HolePunch.SYNC), within_s=ANSWER_S)
+            await hanging.is_dialled.wait()
+            if is_late:
+                await until(lambda: hanging.is_closed)
+
+    assert hanging.is_closed
 
 
 async def test_invite__counts_whom_it_brings_among_those_who_dialled_us() -> None:
