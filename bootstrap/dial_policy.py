@@ -193,16 +193,18 @@ def choose_feeler(
     trials: Mapping[str, Trial],
     connected: Collection[PeerId],
     challenged: Collection[str],
+    is_rumours_turn: bool,
     now_ms: int,
     dice: Callable[[], float],
 ) -> Place | None:
-    """Return a place to dial only to learn whether somebody is there; rumours come last.
+    """Return a place to dial only to learn whether somebody is there.
 
     Args:
         places: All that is known.
         trials: What came of dialling, by address.
         connected: Who is connected, being dialled, or left alone.
         challenged: The addresses to be tested.
+        is_rumours_turn: Whether these come last; nobody has all the turns by what he leaves open.
         now_ms: The moment.
         dice: A number from 0 up to but not including 1.
     """
@@ -214,7 +216,7 @@ def choose_feeler(
     ]
     tested = [place for place in due if place.address in challenged]
     rumours = [place for place in due if not place.worked_ms and not place.is_configured]
-    pool = tested or rumours
+    pool = (rumours or tested) if is_rumours_turn else (tested or rumours)
     return pool[int(dice() * len(pool))] if pool else None
 
 

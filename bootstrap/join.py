@@ -6,7 +6,6 @@ from typing import Any
 
 import trio
 
-from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.attempts import Attempts
 from bootstrap.dial_policy import choose, next_due_ms
 from bootstrap.dialing import (
@@ -19,11 +18,12 @@ from bootstrap.dialing import (
 )
 from bootstrap.feeling import Feeling
 from bootstrap.following import Leads
+from bootstrap.hearsay import take_in
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
 from bootstrap.neighbours import Neighbours
 from bootstrap.network_group import NAMES, group_at
-from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
+from bootstrap.peer_book import PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
 from bootstrap.reachable import is_within_reach
@@ -98,7 +98,12 @@ class Joiner:
         )
         self.chosen = self._meetings.chosen
         self._feeling = Feeling(
-            book=book, attempts=self._attempts, clock_ms=clock_ms, date_ms=date_ms, dice=dice
+            book=book,
+            meetings=self._meetings,
+            attempts=self._attempts,
+            clock_ms=clock_ms,
+            date_ms=date_ms,
+            dice=dice,
         )
         self._mistakes: set[type[Exception]] = set()
         self._wake = trio.Event()
@@ -148,18 +153,16 @@ class Joiner:
             teller: The connected peer that handed them to us; None if that is not known.
             is_local: Whether the local network itself told us, which no stranger far away can.
         """
-        if peer_id == self._own_id:
-            return
-        source = None
-        for text in addresses[:ADDRESSES_PER_PEER_MAX]:
-            parsed = _parse_quietly(text)
-            if parsed is not None and parsed.peer_id == peer_id:
-                if not is_local and not is_within_reach(parsed.host, self._neighbours.hosts()):
-                    continue
-                if source is None and not self._book.knows(parsed.text):
-                    source = self._neighbours.group_of(teller)
-                if self._book.heard(parsed.text, self._date_ms(), source or ""):
-                    self._saving.note_change()
+        if peer_id != self._own_id and take_in(
+            self._book,
+            peer_id,
+            addresses,
+            teller=teller,
+            is_local=is_local,
+            neighbours=self._neighbours,
+            now_ms=self._date_ms(),
+        ):
+            self._saving.note_change()
 
     # Whom to dial.
 
@@ -244,7 +247,8 @@ class Joiner:
         self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery
     ) -> None:
         """Once in a while dial somebody we need not."""
-        self._feeling.settle(peers)
+        if self._feeling.settle(peers):
+            self._saving.note_change()
         place = self._feeling.next(places, self._out_of_bounds(peers))
         if place is not None:
             self._meetings.feelers.add(place.peer_id)
@@ -341,10 +345,3 @@ class Joiner:
             is_dialling=bool(self._dialling) or self._meetings.is_waiting(),
             now_ms=now_ms,
         )
-
-
-def _parse_quietly(text: str) -> PeerAddress | None:
-    try:
-        return parse_address(text)
-    except BadAddress:
-        return None

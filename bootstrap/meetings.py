@@ -122,18 +122,27 @@ class Meetings:
         """Return whether somebody whom we met is at a place, a multiaddr without a peer id."""
         return any(met.address == f"{where}/p2p/{peer_id}" for peer_id, met in self._met.items())
 
+    def is_proven_at(self, address: str) -> bool:
+        """Return whether the peer of a full address was dialled there, and proved to be of us."""
+        met = self._met.get(PeerId(address.rpartition("/p2p/")[2]))
+        return met is not None and met.is_proven and met.address == address
+
     def _age_ms(self, met: Met) -> int:
         return self._clock_ms() - met.begun_ms
 
     def judge(self, peers: Sequence[Connected], nursery: trio.Nursery) -> None:
         """See which of those we dialled take part in our network, and which do not."""
         by_id = {peer.peer_id: peer for peer in peers}
+        is_joined = any(peer.outbound and peer.is_ours for peer in peers)
         now_ms = self._clock_ms()
         for peer_id, met in list(self._met.items()):
             peer = by_id.get(peer_id)
             if peer is None:
                 del self._met[peer_id]
                 self.feelers.discard(peer_id)
+                is_test = is_joined and not met.is_proven  # else our own line may be dead
+                if is_test and self._book.left(met.address, self._date_ms()):
+                    self._changed()
             elif peer.is_ours and not met.is_proven:
                 met.is_proven = True
                 self._book.worked(met.address, self._date_ms())

@@ -1,13 +1,13 @@
 """The peers we remember, so that the network is found again after a restart without anybody's list.
 
 Two tables, as in Bitcoin Core: what was only heard of, and what worked. A rumour never pushes out
-what worked, what worked gives way only once it is shown to be gone, and two parts of the internet
-never make up more than a quarter of what worked.
+what worked, what worked gives way only once it fails to prove itself again, and two parts of the
+internet never make up more than a quarter of what worked.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bootstrap.addresses import parse_address
 from bootstrap.buckets import (
@@ -25,9 +25,26 @@ ADDRESSES_PER_PEER_MAX = 4
 TRIED_PER_GROUP_MIN = 2  # however few others there are; the rest of its places stay rumours
 TRIED_SHARE_OF_GROUP = 8  # a group has at most one in so many of what worked
 CHALLENGES_MAX = 16  # newcomers that wait until an incumbent has been tested
+TESTS_MAX = 3  # after which an incumbent gives way that answers and does not prove itself ...
+TERM_MS = 40 * 60_000  # ... and after which one gives way that could not be tested, as in Core
 ANCHORS_MAX = 2
 PINS_MAX = 64
 HEARD_AGAIN_MS = 3_600_000  # a place heard of again sooner is no reason to write the book
+
+
+@dataclass(slots=True)
+class Challenge:
+    """A newcomer that waits for the place of an incumbent.
+
+    Attributes:
+        newcomer: The address of who would take it.
+        tests: How often the incumbent answered and did not prove to be one of us.
+        waited_ms: For how long it could have been tested.
+    """
+
+    newcomer: str
+    tests: int = 0
+    waited_ms: int = 0
 
 
 class PeerBook:
@@ -47,7 +64,7 @@ class PeerBook:
         self._new = Buckets(NEW_PER_BUCKET)
         self._configured: dict[str, Place] = {}
         self._anchors: dict[str, Place] = {}
-        self._challenges: dict[str, str] = {}  # incumbent -> who would take its place
+        self._challenges: dict[str, Challenge] = {}  # by incumbent
         self._pins: dict[str, tuple[PeerId, int]] = {}
         for text in configured:
             self.configure(text)
@@ -139,11 +156,27 @@ class PeerBook:
         if place is None:
             return
         self._renew(replace(place, failures=place.failures + 1))
-        newcomer = self._new.find(self._challenges.pop(address, ""))
-        incumbent = self._tried.find(address)
-        if newcomer is not None and newcomer.worked_ms and incumbent is not None:
-            self._demote(incumbent, now_ms)
-            self._promote(newcomer, now_ms)
+        self._give_way(address, now_ms)
+
+    def left(self, address: str, now_ms: int) -> bool:
+        """Note that who answered there left unproven; return whether it gives way for that."""
+        challenge = self._challenges.get(address)
+        if challenge is None:
+            return False
+        challenge.tests += 1
+        is_over = challenge.tests >= TESTS_MAX
+        if is_over:
+            self._give_way(address, now_ms)
+        return is_over
+
+    def wait(self, passed_ms: int, now_ms: int) -> bool:
+        """Let time pass in which incumbents can be tested; return whether one gives way for it."""
+        for challenge in self._challenges.values():
+            challenge.waited_ms += passed_ms
+        over = [one for one, each in self._challenges.items() if each.waited_ms >= TERM_MS]
+        for address in over:
+            self._give_way(address, now_ms)
+        return bool(over)
 
     def challenged(self) -> tuple[str, ...]:
         """Return the places to dial in order to learn whether they still work."""
@@ -242,7 +275,15 @@ class PeerBook:
             self._put_new(place, now_ms)
         oldest = min(rivals, key=lambda one: (one.worked_ms, one.address))
         if oldest.address in self._challenges or len(self._challenges) < CHALLENGES_MAX:
-            self._challenges.setdefault(oldest.address, place.address)
+            self._challenges.setdefault(oldest.address, Challenge(place.address))
+
+    def _give_way(self, address: str, now_ms: int) -> None:
+        challenge = self._challenges.pop(address, None)
+        newcomer = None if challenge is None else self._new.find(challenge.newcomer)
+        incumbent = self._tried.find(address)
+        if newcomer is not None and newcomer.worked_ms and incumbent is not None:
+            self._demote(incumbent, now_ms)
+            self._promote(newcomer, now_ms)
 
     def _demote(self, place: Place, now_ms: int) -> None:
         self._tried.drop(place.address)
@@ -252,6 +293,6 @@ class PeerBook:
         self._tried.drop(address)
         self._new.drop(address)
         self._challenges.pop(address, None)
-        waiting = [one for one, newcomer in self._challenges.items() if newcomer == address]
+        waiting = [one for one, each in self._challenges.items() if each.newcomer == address]
         for incumbent in waiting:
             del self._challenges[incumbent]

@@ -15,6 +15,7 @@ from bootstrap.peer_book import (
     CHALLENGES_MAX,
     HEARD_AGAIN_MS,
     PINS_MAX,
+    TERM_MS,
     TRIED_PER_GROUP_MIN,
     TRIED_SHARE_OF_GROUP,
     PeerBook,
@@ -25,7 +26,7 @@ from tests.bootstrap.peer_names import address, peer, public
 SECRET = bytes(16)
 DEEDS = st.lists(
     st.tuples(
-        st.sampled_from(["heard", "worked", "failed"]),
+        st.sampled_from(["heard", "worked", "failed", "left", "wait"]),
         st.integers(0, 3),  # group
         st.integers(0, 40),  # peer within it
         st.integers(4000, 4002),  # port
@@ -41,6 +42,10 @@ def a_book(deeds: list[tuple[str, int, int, int, int]], *configured: str) -> Pee
         text = public(group, number, port)
         if deed == "heard":
             book.heard(text, now_ms, str(source))
+        elif deed == "left":
+            book.left(text, now_ms)
+        elif deed == "wait":
+            book.wait(number * TERM_MS // 40, now_ms)
         else:
             (book.worked if deed == "worked" else book.failed)(text, now_ms)
     return book
