@@ -158,21 +158,20 @@ async def repeated_wants(target: Target, message: bytes) -> None:
     first, more = (
         rpc_pb2.RPC(control=rpc_pb2.ControlMessage(iwant=[want])) for want in (once, often)
     )
-    await say_and_ask(target, message, first, [more] * 4)
+    await say_and_ask(target, message, [first], [more] * 4)
 
 
 async def following_and_leaving(target: Target, message: bytes) -> None:
-    """Leave and follow again, frame by frame, to be sent anew what was said of late."""
-    left, back = (
-        rpc_pb2.RPC.SubOpts(subscribe=follows, topicid=target.topics[0])
-        for follows in (False, True)
+    """Leave and follow again, to be sent anew what was said of late."""
+    left, back = (  # a frame each: of one frame the last of a topic counts
+        rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts(subscribe=one, topicid=target.topics[0])])
+        for one in (False, True)
     )
-    again = rpc_pb2.RPC(subscriptions=[left, back])
-    await say_and_ask(target, message, again, [again] * TOGGLES)
+    await say_and_ask(target, message, [left, back], [left, back] * TOGGLES)
 
 
 async def say_and_ask(
-    target: Target, message: bytes, first: rpc_pb2.RPC, more: Sequence[rpc_pb2.RPC]
+    target: Target, message: bytes, first: Sequence[rpc_pb2.RPC], more: Sequence[rpc_pb2.RPC]
 ) -> None:
     """Say a message, ask for it until it comes, and then go on asking."""
     said = rpc_pb2.Message(data=message, topicIDs=[target.topics[0]])
@@ -185,7 +184,8 @@ async def say_and_ask(
                 await stream.write(framed(frame.SerializeToString()))
             with trio.move_on_after(FIRST_S):  # until it was taken, and is told
                 while len(b"".join(pieces)) < len(message):
-                    await stream.write(framed(first.SerializeToString()))
+                    for frame in first:
+                        await stream.write(framed(frame.SerializeToString()))
                     await trio.sleep(0.05)
             for frame in more:
                 await stream.write(framed(frame.SerializeToString()))
