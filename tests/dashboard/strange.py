@@ -41,7 +41,7 @@ def told(town: Street) -> RealNode:
     players.judge("sue", a_task("answers strangely", nonce=4), strange, openers=everyone)
     refused = dict.fromkeys(everyone, "!not_utf8")
     players.judge("sue", a_task("refused", nonce=5), refused, openers=everyone)
-    players.ask("sue", a_task("\u200b\u200b", nonce=7))
+    players.judge("sue", a_task("\u200b\u200b", nonce=7), ANSWERS, openers=everyone)
     players.ask("sue", a_task("just asked", nonce=6, task_type=HOSTILE + TURNING))
     return node
 

@@ -1,7 +1,7 @@
 // Draws this node, those it is connected to around it, and outside those it only hears of.
 
 import { h, s } from "../dom.js";
-import { counted, line, span } from "../format.js";
+import { counted, nickname, span } from "../format.js";
 import { empty, to } from "../parts.js";
 import { LATENCY_PX, NAME_PX, Room, measures, places, shortName } from "./places.js";
 
@@ -58,7 +58,7 @@ export function picture(status, peers, width) {
   ];
 }
 
-const called = (worker) => line(worker.worker_id, 40) || "(no name)";
+const called = (worker) => nickname(worker.worker_id);
 
 /** Find a spot for each name that covers nothing else; a name without one is in the table, and said. */
 function namesOf(peers, at, centre, radius, room) {

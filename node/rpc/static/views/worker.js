@@ -3,7 +3,7 @@
 import { live } from "../live.js";
 import { get, path } from "../api.js";
 import { h } from "../dom.js";
-import { count, counted, line, percent, span } from "../format.js";
+import { count, counted, line, nickname, percent, span } from "../format.js";
 import { answer, badge, bar, fact, facts, id, name, num, section, sentences, table, to, when, who } from "../parts.js";
 import { sparkline } from "../charts.js";
 
@@ -19,7 +19,7 @@ export function mount(root, { parameter, signal, setTitle }) {
       load: async () => (await get(path("explain", parameter), signal)).worker,
       render: (found) => {
         if (!found) return h("p", { class: "note warn" }, "That is no worker.");
-        setTitle(found.worker.worker_id);
+        setTitle(nickname(found.worker.worker_id));
         return page(found, only, (next) => ((only = next), view.reload()));
       },
       types: ["scores", "peer"],
@@ -98,7 +98,7 @@ function recent(all, only) {
     h(
       "tr",
       { key: one.task_id },
-      h("th", { scope: "row", class: "task-cell" }, h("a", { href: to("tasks", one.task_id), title: one.task_id }, h("bdi", {}, one.text ? line(one.text, 80) : one.task_id.slice(0, 8)))),
+      h("th", { scope: "row", class: "task-cell" }, h("a", { href: to("tasks", one.task_id), title: one.task_id }, h("bdi", {}, one.text ? line(one.text, 80) || "(white space)" : one.task_id.slice(0, 8)))),
       h("td", {}, badge(one.state)),
       h("td", {}, one.answer === null || one.answer === undefined ? h("span", { class: "quiet" }, "–") : answer(one.answer)),
       h("td", {}, one.mark ? h("span", { class: `tone ${{ agreed: "good", dissented: "bad", absent: "warn" }[one.mark] ?? ""}` }, MARKS[one.mark]) : h("span", { class: "quiet" }, "not counted")),
