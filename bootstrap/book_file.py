@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bootstrap.addresses import BadAddress, parse_address
 from bootstrap.buckets import SECRET_BYTES
 from bootstrap.leads import OpenPlace, parse_lead
-from bootstrap.network_group import group_of
 from bootstrap.peer_book import PINS_MAX, PeerBook
-from bootstrap.place import Place
+from bootstrap.place import Place, place_at
 
 VERSION = 2
 BOOK_BYTES_MAX = 1024 * 1024  # three times what a full book takes
@@ -148,7 +148,7 @@ def _place(row: Row) -> Place | None:
         parsed = parse_address(address)
     except BadAddress:
         return None
-    group = group_of(parsed.host, parsed.port)
     if len(source) > GROUP_BYTES_MAX:
         return None
-    return Place(parsed.text, parsed.peer_id, group, worked_ms, heard_ms, failures, source)
+    place = place_at(parsed, heard_ms=heard_ms, source=source)
+    return replace(place, worked_ms=worked_ms, failures=failures)

@@ -7,7 +7,7 @@ nobody can choose addresses that push out given others.
 import hashlib
 from collections.abc import Iterator
 
-from bootstrap.network_group import NAMES, host_at
+from bootstrap.network_group import CIRCUITS, NAMES, group_at, host_at
 from bootstrap.place import Place
 
 TRIED_BUCKETS = 64
@@ -78,10 +78,12 @@ def tried_bucket(secret: bytes, place: Place) -> int:
 def new_bucket(secret: bytes, place: Place) -> int:
     """Return where a rumour belongs: one bucket for all that one group says of another.
 
-    A name counts by its domain here, so that many fit in: what worked and whom we dial is bounded.
+    A name counts by its domain here, and a circuit by its relay, so that many fit in: what worked
+    and whom we dial is bounded.
     """
-    host = host_at(place.address)
-    part = place.group if place.group != NAMES else ".".join(host.split(".")[-2:])
+    part = place.group if place.group != CIRCUITS else group_at(place.address)
+    if part == NAMES:
+        part = ".".join(host_at(place.address).split(".")[-2:])
     choice = _number(secret, "new", part, place.source) % NEW_BUCKETS_PER_SOURCE
     return _number(secret, "new", place.source, str(choice)) % NEW_BUCKETS
 

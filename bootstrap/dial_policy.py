@@ -1,7 +1,7 @@
 """Which address to dial next, and how long to leave one alone that did not work."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bootstrap.addresses import CIRCUIT
@@ -33,6 +33,9 @@ class Trial:
     failures: int = 0
     due_ms: int = 0
     connected_ms: int = 0
+
+
+NEVER = Trial()  # of what was not dialled yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +142,60 @@ def choose(
     free = [place for place in places if place.peer_id not in connected]
     groups = Counter(group for each in outbound for group in each)
     lots = {peer_id: dice() for peer_id in dict.fromkeys(place.peer_id for place in free)}
-    elsewhere = {
-        place.group
-        for place in free
-        if groups[place.group] < OUTBOUND_PER_GROUP_MAX
-        and settle(trials.get(place.address, Trial()), now_ms).failures < FAILURES_MAX
-    }
+    alone = {place.address: _rank(place, trials, {}, lots, now_ms) for place in free}
     count = len(outbound)
-
-    def is_fit(place: Place) -> bool:
-        if place.peer_id in taken:
-            return False
-        if place.is_configured:
-            return True
-        is_crowded = groups[place.group] >= OUTBOUND_PER_GROUP_MAX
-        return count < OUTBOUND_TARGET and not (is_crowded and elsewhere - {place.group})
-
-    taken: set[PeerId] = set()
-    best: dict[PeerId, Place] = {}
-    proven: set[PeerId] = set()
-    for place in filter(is_fit, free):
-        if place.worked_ms or place.is_configured or place.is_anchor:
-            proven.add(place.peer_id)
-        if settle(trials.get(place.address, Trial()), now_ms).due_ms <= now_ms:
-            rival = best.setdefault(place.peer_id, place)
-            best[place.peer_id] = min(
-                rival, place, key=lambda one: _rank(one, trials, {}, lots, now_ms)
-            )
-    queues: tuple[list[Place], list[Place]] = ([], [])
-    for place in best.values():
-        queues[place.peer_id not in proven].append(place)
-    chosen: list[Place] = []
     turn = 0
+    chosen: list[Place] = []
     while len(chosen) < most:
-        anchors = [place for place in queues[0] if place.is_anchor and is_fit(place)]
-        fit = (
-            anchors or list(filter(is_fit, queues[turn])) or list(filter(is_fit, queues[1 - turn]))
-        )
-        if not fit:
+        best: dict[PeerId, Place] = {}
+        proven: set[PeerId] = set()
+        for place in _fit(free, groups, trials, now_ms, is_enough=count >= OUTBOUND_TARGET):
+            if place.worked_ms or place.is_configured or place.is_anchor:
+                proven.add(place.peer_id)
+            if settle(trials.get(place.address, NEVER), now_ms).due_ms <= now_ms:
+                rival = best.setdefault(place.peer_id, place)
+                best[place.peer_id] = min(rival, place, key=lambda one: alone[one.address])
+        queues: tuple[list[Place], list[Place]] = ([], [])
+        for place in best.values():
+            queues[place.peer_id not in proven].append(place)
+        anchors = [place for place in queues[0] if place.is_anchor]
+        pool = anchors or queues[turn] or queues[1 - turn]
+        if not pool:
             break
-        place = min(fit, key=lambda one: _rank(one, trials, groups, lots, now_ms))
+        place = min(pool, key=lambda one: _rank(one, trials, groups, lots, now_ms))
         chosen.append(place)
-        taken.add(place.peer_id)
-        groups[place.group] += 1
+        free = [one for one in free if one.peer_id != place.peer_id]
+        groups.update(place.groups)
         count += 1
         turn = 1 - turn
     return chosen
+
+
+def _fit(
+    free: Sequence[Place],
+    groups: Mapping[str, int],
+    trials: Mapping[str, Trial],
+    now_ms: int,
+    *,
+    is_enough: bool,
+) -> list[Place]:
+    """Return what may be dialled: what is configured, and the rest where it is not crowded.
+
+    A place in a crowded group may be dialled, too, once there is none in another that may answer.
+    """
+
+    def is_crowded(place: Place) -> bool:
+        return any(groups.get(group, 0) >= OUTBOUND_PER_GROUP_MAX for group in place.groups)
+
+    if is_enough:
+        return [place for place in free if place.is_configured]
+    roomy = [place for place in free if not is_crowded(place)]
+    may_answer = (
+        settle(trials.get(place.address, NEVER), now_ms).failures < FAILURES_MAX for place in roomy
+    )
+    if not any(may_answer):
+        return list(free)
+    return [place for place in free if place.is_configured or not is_crowded(place)]
 
 
 def choose_feeler(
@@ -212,7 +223,7 @@ def choose_feeler(
         place
         for place in places
         if place.peer_id not in connected
-        and settle(trials.get(place.address, Trial()), now_ms).due_ms <= now_ms
+        and settle(trials.get(place.address, NEVER), now_ms).due_ms <= now_ms
     ]
     tested = [place for place in due if place.address in challenged]
     rumours = [place for place in due if not place.worked_ms and not place.is_configured]
@@ -224,9 +235,7 @@ def next_due_ms(
     addresses: Iterable[str], *, trials: Mapping[str, Trial], now_ms: int
 ) -> int | None:
     """Return when an address may next be dialled, `now_ms` at the earliest; None without any."""
-    dues = [
-        max(now_ms, settle(trials.get(address, Trial()), now_ms).due_ms) for address in addresses
-    ]
+    dues = [max(now_ms, settle(trials.get(address, NEVER), now_ms).due_ms) for address in addresses]
     return min(dues, default=None)
 
 
@@ -237,11 +246,11 @@ def _rank(
     lots: Mapping[PeerId, float],
     now_ms: int,
 ) -> tuple[int, bool, int, bool, bool, int, float, int, str]:
-    trial = settle(trials.get(place.address, Trial()), now_ms)
+    trial = settle(trials.get(place.address, NEVER), now_ms)
     return (
         trial.failures,
         CIRCUIT in place.address,
-        groups.get(place.group, 0),
+        sum(groups.get(group, 0) for group in place.groups),
         not place.is_anchor,
         not place.is_configured,
         -place.worked_ms,

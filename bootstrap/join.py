@@ -22,7 +22,7 @@ from bootstrap.hearsay import take_in
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
 from bootstrap.neighbours import Neighbours
-from bootstrap.network_group import NAMES, group_at
+from bootstrap.network_group import NAMES, groups_at
 from bootstrap.peer_book import PeerBook
 from bootstrap.place import Place
 from bootstrap.progress import Progress
@@ -83,7 +83,7 @@ class Joiner:
         self._progress = Progress(report)
         self._attempts = Attempts(clock_ms=clock_ms, dice=dice)
         self._neighbours = Neighbours(dialer, clock_ms)
-        self._dialling: dict[str, str] = {}  # peer or lead -> its group
+        self._dialling: dict[str, tuple[str, ...]] = {}  # peer or lead -> its groups
         self._meetings = Meetings(
             network=network,
             dialer=dialer,
@@ -176,14 +176,15 @@ class Joiner:
     def _groups(self, peers: Sequence[Connected]) -> list[set[str]]:
         """Return the groups of everybody we dialled, but for those who proved to be of no use.
 
-        Whoever was dialled by a name counts among the names as well as where the name led.
+        Whoever was dialled by a name counts among the names as well as where the name led, and
+        a circuit as one as well as where its relay is.
         """
         outbound = [
-            {group_at(peer.address), *([NAMES] if self._meetings.is_named(peer.peer_id) else [])}
+            {*groups_at(peer.address), *([NAMES] if self._meetings.is_named(peer.peer_id) else [])}
             for peer in peers
             if peer.outbound and (peer.is_ours or self._meetings.is_in_doubt(peer.peer_id))
         ]
-        return [*outbound, *({group} for group in self._dialling.values())]
+        return [*outbound, *map(set, self._dialling.values())]
 
     def _dial_what_is_due(
         self, places: Sequence[Place], peers: Sequence[Connected], nursery: trio.Nursery
@@ -203,7 +204,7 @@ class Joiner:
 
     def _begin(self, place: Place, nursery: trio.Nursery) -> None:
         self._attempts.begin(place.peer_id)
-        self._dialling[place.peer_id] = place.group
+        self._dialling[place.peer_id] = place.groups
         nursery.start_soon(self._dial, place)
 
     async def _dial(self, place: Place) -> None:
@@ -272,7 +273,7 @@ class Joiner:
                 and not {lead.text} & (weary | self._dialling.keys())
             ):
                 self._attempts.begin(lead.text)
-                self._dialling[lead.text] = ""
+                self._dialling[lead.text] = ()
                 nursery.start_soon(self._follow, lead)
 
     async def _follow(self, lead: Lead) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bootstrap.dialing import Connected, Dialer
-from bootstrap.network_group import group_at, host_at
+from bootstrap.network_group import groups_at, host_at
 from protocol.ids import PeerId
 
 RECENT_MS = 1_000  # so old may be what is known; to ask for 128 of them takes two milliseconds
@@ -37,9 +37,12 @@ class Neighbours:
         return self._hosts
 
     def group_of(self, peer_id: PeerId | None) -> str:
-        """Return the part of the internet a peer is in; empty if it is not connected."""
+        """Return the part of the internet a peer is in; empty if it is not connected.
+
+        Behind a relay it is CIRCUITS: else one machine would speak from the parts of many relays.
+        """
         found = (peer for peer in self._recent() if peer.peer_id == peer_id)
-        return next((group_at(peer.address) for peer in found), "")
+        return next((groups_at(peer.address)[0] for peer in found), "")
 
     def is_joined(self) -> bool:
         """Return whether one of our network is connected whom we dialled: our own line works."""

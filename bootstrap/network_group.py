@@ -2,13 +2,17 @@
 
 Whoever rents a thousand addresses mostly has them in a few /16 of IPv4 or /32 of IPv6. Within a
 private network there is nothing to tell apart so: there, each host is a group of its own. Names are
-one group all together: whoever has one has any number of them, and they lead wherever he says.
+one group all together: whoever has one has any number of them, and they lead wherever he says. So
+are circuits: one machine can have places at many relays, and none of them says where it is itself.
 """
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from bootstrap.addresses import CIRCUIT
+
 NAMES = "names"  # the group of every name
+CIRCUITS = "circuits"  # the group of whoever is behind a relay
 NETWORK_BITS = 64  # of an IPv6 address: whoever has one address has them all
 _CACHED_MAX = 4_096
 _SHARED = ("100.64.", *(f"100.{n}." for n in range(65, 128)))  # carrier NAT, RFC 6598
@@ -62,6 +66,15 @@ def group_at(address: str) -> str:
     parts = address.split("/")
     port = int(parts[4]) if len(parts) > 4 and parts[4].isdecimal() else 0
     return group_of(parts[2], port) if len(parts) > 2 else ""
+
+
+def groups_at(address: str) -> tuple[str, ...]:
+    """Return every group a connection's address counts in, that of its own end first.
+
+    >>> groups_at("/ip4/192.0.2.7/tcp/1"), groups_at("/ip4/192.0.2.7/tcp/1/p2p/R/p2p-circuit")
+    (('192.0',), ('circuits', '192.0'))
+    """
+    return (CIRCUITS, group_at(address)) if CIRCUIT in address else (group_at(address),)
 
 
 def host_at(address: str) -> str:

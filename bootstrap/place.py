@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bootstrap.addresses import PeerAddress
-from bootstrap.network_group import group_of
+from bootstrap.network_group import CIRCUITS, group_of, groups_at
 from protocol.ids import PeerId
 
 FAILURES_MAX = 3  # in a row of what never worked, before it makes room
@@ -19,7 +19,7 @@ class Place:
     Attributes:
         address: The full multiaddr.
         peer_id: The identity at its end.
-        group: The part of the internet it is in, or that of the relay before it.
+        group: The part of the internet it is in; CIRCUITS if it is behind a relay.
         worked_ms: When it last led to a node of our network; 0 if it never did.
         heard_ms: When we last heard of it, give or take an hour.
         failures: Attempts in a row that led to nothing, over all runs of the node.
@@ -39,6 +39,11 @@ class Place:
     is_anchor: bool = False
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Return every group it counts in: a circuit also in that of its relay."""
+        return groups_at(self.address) if self.group == CIRCUITS else (self.group,)
+
+    @property
     def last_ms(self) -> int:
         """Return when there was last a sign of it."""
         return max(self.worked_ms, self.heard_ms)
@@ -46,7 +51,7 @@ class Place:
 
 def place_at(parsed: PeerAddress, *, heard_ms: int = 0, source: str = "") -> Place:
     """Return a place nothing is known of yet."""
-    group = group_of(parsed.host, parsed.port)
+    group = CIRCUITS if parsed.relay else group_of(parsed.host, parsed.port)
     return Place(parsed.text, parsed.peer_id, group, heard_ms=heard_ms, source=source)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootstrap.addresses import parse_address
 from bootstrap.dial_policy import (
     DELAY_MS_MAX,
     DIAL_EVERY_MS,
@@ -23,9 +24,9 @@ from bootstrap.dial_policy import (
     choose,
     next_due_ms,
 )
-from bootstrap.place import FAILURES_MAX, Place
+from bootstrap.place import FAILURES_MAX, Place, place_at
 from protocol.ids import PeerId
-from tests.bootstrap.peer_names import address, peer
+from tests.bootstrap.peer_names import address, peer, public
 
 DICE = st.floats(0, 1, exclude_max=True)
 
@@ -251,6 +252,33 @@ def test_choose__goes_through_a_relay_only_where_no_direct_address_works() -> No
 
     assert chosen_of([circuit, direct]) == [direct]
     assert chosen_of([circuit, direct], n1=Trial(1, due_ms=100)) == [circuit]
+
+
+def test_choose__takes_circuits_through_many_relays_for_one_part_of_the_internet() -> None:
+    circuits = [
+        place_at(parse_address(f"{public(group, 1)}/p2p-circuit/p2p/{peer(group)}"), heard_ms=9)
+        for group in range(1, 4)
+    ]
+    direct = place_at(parse_address(public(9, 1)))
+    crowd = [direct.group] * OUTBOUND_PER_GROUP_MAX
+
+    chosen = chosen_of([*circuits, direct], *crowd)
+
+    assert {place.peer_id for place in chosen} == {place.peer_id for place in (*circuits, direct)}
+    assert chosen[2] == direct  # by then both parts are crowded
+
+
+def test_choose__spreads_circuits_over_relays() -> None:
+    circuits = [
+        place_at(parse_address(f"{public(group, 1)}/p2p-circuit/p2p/{peer(10 * group + n)}"))
+        for group in range(1, 4)
+        for n in range(9)
+    ]
+
+    chosen = chosen_of(circuits)
+
+    assert len(chosen) == OUTBOUND_TARGET
+    assert {place.groups for place in chosen[:3]} == {place.groups for place in circuits}
 
 
 def test_choose__tries_another_address_of_a_peer_while_one_is_not_due() -> None:

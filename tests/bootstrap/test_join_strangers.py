@@ -6,7 +6,7 @@ from trio.testing import MockClock
 from bootstrap.dialing import Allows, AlreadyConnected, anywhere
 from protocol.ids import PeerId
 from tests.bootstrap.join_scene import FakeDialer, Link, Scene, run_for
-from tests.bootstrap.peer_names import peer
+from tests.bootstrap.peer_names import peer, public
 
 HOST = "/ip4/120.1.0.1/tcp/7460"
 BOB, EVIL = peer(1), peer(66)
@@ -38,6 +38,25 @@ async def test_join__takes_no_address_for_proven_that_was_not_tried(
     scene.dialer.up.add(f"{HOST}/p2p/{BOB}")
     await run_for(joiner, 120)
     assert scene.book.pinned(HOST) == BOB
+
+
+async def test_join__counts_whoever_is_behind_a_relay_among_the_circuits(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene()
+    for group in (1, 2):
+        ways = (f"{public(group, 1)}/p2p-circuit/p2p/{peer(group)}", public(9, group))
+        for number, way in enumerate(ways):
+            name = peer(10 * group + number)
+            scene.dialer.links[name] = Link(name, way.rpartition("/p2p/")[0])
+    circuit = f"{public(3, 1)}/p2p-circuit/p2p/{peer(3)}"
+    scene.book.heard(circuit, 1)
+    scene.book.heard(direct := public(9, 3), 1)
+    scene.dialer.up.update({circuit, direct})
+
+    await run_for(scene.joiner(), 5)
+
+    assert [text for _, text in scene.dialer.dials] == [direct, circuit]
 
 
 class AskingDialer(FakeDialer):

@@ -121,6 +121,19 @@ def test_heard__one_teller_reaches_a_quarter_of_the_table_whomever_it_names() ->
     assert len(list(book.rumours())) <= NEW_MAX // 4
 
 
+def test_book__has_a_bounded_part_for_all_circuits_however_many_relays_there_are() -> None:
+    book = PeerBook(secret=SECRET)
+    circuits = [f"{public(n, 1)}/p2p-circuit/p2p/{peer(n)}" for n in range(100)]
+    for text in circuits:
+        book.heard(text, 1, "a teller")
+    assert len(list(book.rumours())) > 64
+
+    for text in circuits:
+        book.worked(text, 2)
+
+    assert len(list(book.tried())) == TRIED_PER_GROUP_MIN
+
+
 def test_heard__never_displaces_what_worked_elsewhere() -> None:
     book = PeerBook(secret=SECRET)
     for group in range(30):
