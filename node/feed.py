@@ -4,7 +4,8 @@ A reader keeps its own place and is given what came after it, so a slow one cost
 place has left the past, it is told how many events it missed.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,10 +40,15 @@ class News(NamedTuple):
 
 
 class Event(NamedTuple):
-    """News with their number."""
+    """News with their number, and when they were taken in: Unix milliseconds by our own clock."""
 
     number: int
     news: News
+    at_ms: int
+
+
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +73,26 @@ class Feed:
         readers: How many follow it now; they count themselves.
     """
 
-    def __init__(self, run: str, *, kept_max: int = EVENTS_KEPT_MAX) -> None:
+    def __init__(
+        self,
+        run: str,
+        *,
+        kept_max: int = EVENTS_KEPT_MAX,
+        now_ms: Callable[[], int] = _unix_ms,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             run: Names this run of the node.
             kept_max: How many events are kept.
+            now_ms: Tells the time, in Unix milliseconds.
         """
         self.run = run
         self.newest = 0
         self.readers = 0
         self._kept: list[Event] = []  # event n lies at n % kept_max once there are so many
         self._kept_max = kept_max
+        self._now_ms = now_ms
         self._lot = trio.lowlevel.ParkingLot()
         self._closed = False
 
@@ -94,10 +108,10 @@ class Feed:
 
     def add(self, news: Sequence[News]) -> None:
         """Take in what happened and wake whoever waits for it."""
-        kept, kept_max = self._kept, self._kept_max
+        kept, kept_max, at_ms = self._kept, self._kept_max, self._now_ms()
         for one in news:
             self.newest += 1
-            event = Event(self.newest, one)
+            event = Event(self.newest, one, at_ms)
             if len(kept) < kept_max:
                 kept.append(event)
             else:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from node.rpc.guard import FREE_PATH, RENEW_PATH
+from node.rpc.schemas import AT_MS, AT_MS_SCHEMA
 from node.views_events import EventView, GapEvent
 
 INTRODUCTION = """\
@@ -49,7 +50,12 @@ def _document(app: FastAPI, version: str) -> dict[str, Any]:
     document["paths"][FREE_PATH]["get"]["security"] = []
     document["paths"][RENEW_PATH]["post"]["security"] = []
     told = document["paths"]["/events"]["get"]["responses"]["200"]["content"]
-    kinds = [kind.__name__ for kind in (*get_args(EventView), GapEvent)]
+    events = [kind.__name__ for kind in get_args(EventView)]
+    for kind in events:
+        schema = components["schemas"][kind]
+        schema["properties"][AT_MS] = AT_MS_SCHEMA
+        schema["required"].append(AT_MS)
+    kinds = [*events, GapEvent.__name__]
     told["text/event-stream"] = {
         "schema": {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in kinds]}
     }

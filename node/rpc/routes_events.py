@@ -19,7 +19,7 @@ from node.errors import RequestRefused
 from node.feed import Event, Feed, News
 from node.hex_ids import check_task_id
 from node.news import Teller
-from node.rpc.schemas import errors
+from node.rpc.schemas import AT_MS, errors
 from node.rpc.streamed import Streamed
 from node.views_events import EventType, EventView, GapEvent
 
@@ -208,7 +208,9 @@ class _Streams:
         words = self._words.get(event.number)
         if words is None:
             view = self._teller.view(event.news)
-            words = _framed(f"{self._teller.feed.run}-{event.number}", view.type, asdict(view))
+            # A reader that comes back is told much at once: when it happened, only we can say.
+            document = {**asdict(view), AT_MS: event.at_ms}
+            words = _framed(f"{self._teller.feed.run}-{event.number}", view.type, document)
             self._words[event.number] = words
             if len(self._words) > WORDS_KEPT_MAX:
                 self._words.popitem(last=False)

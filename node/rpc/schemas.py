@@ -175,6 +175,12 @@ BATCH_REQUEST: dict[str, Any] = {
         "application/x-ndjson": {"schema": {"type": "string"}},
     },
 }
+AT_MS = "at_ms"  # every event has it besides what it is of; a gap, which never happened, has not
+AT_MS_SCHEMA: dict[str, Any] = {
+    "type": "integer",
+    "title": "At Ms",
+    "description": "When this node learnt of it, by its own clock: Unix milliseconds.",
+}
 _ANY_ROUTE = (401, 403, 500, 503)
 _ANY_BODY = (400, 408, 413, 415)
 

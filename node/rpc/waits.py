@@ -55,7 +55,7 @@ class Waits:
             found = self._feed.after(place)
             place += found.missed + len(found.events)
             touched = bool(found.missed) or look.cancelled_caught
-            for _, news in found.events:
+            for _, news, _ in found.events:
                 if news.parent in chain:
                     chain.add(news.task_id)
                 touched = touched or news.task_id in chain

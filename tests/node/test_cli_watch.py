@@ -109,8 +109,10 @@ async def test_watch__follows_a_node_across_restarts_and_ends_with_130(tmp_path:
             process.send_signal(signal.SIGINT)
             code = await ended(process)
 
+    happened = [event.at_ms for event in node.reporter.feed.after(0).events]
     assert [json.loads(line) for line in told] == [
-        {"schema": 1, "id": f"cafe0001-{n}", "type": "cancel", "task_id": ID} for n in (1, 2)
+        {"schema": 1, "id": f"cafe0001-{n}", "type": "cancel", "task_id": ID, "at_ms": at_ms}
+        for n, at_ms in enumerate(happened, 1)
     ]
     assert (lost, back) == (["lost the node; going on when it is back"], ["the node is back"])
     assert code == 130

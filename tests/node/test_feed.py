@@ -24,17 +24,18 @@ def filled(count: int, *, kept_max: int = 100) -> Feed:
 def test_after__gives_the_oldest_that_are_kept_and_counts_the_rest(
     kept_max: int, lots: list[int], place: int, limit: int
 ) -> None:
-    feed = Feed("run", kept_max=kept_max)
-    told: list[News] = []
+    feed = Feed("run", kept_max=kept_max, now_ms=lambda: 10 * feed.newest)
+    told: list[tuple[News, int]] = []
     for size in lots:
         lot = [News("cancel", (len(told) + n).to_bytes(2)) for n in range(size)]
+        at_ms = 10 * feed.newest  # what is taken in together happened together
         feed.add(lot)
-        told += lot
+        told += [(one, at_ms) for one in lot]
     place = min(place, len(told))
 
     found = feed.after(place, limit=limit)
 
-    numbered = list(enumerate(told, start=1))
+    numbered = [(number, *one) for number, one in enumerate(told, start=1)]
     kept = [event for event in numbered[-kept_max:] if event[0] > place]
     assert feed.newest == len(told)
     assert found.events == tuple(kept[:limit])

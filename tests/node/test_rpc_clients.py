@@ -205,9 +205,10 @@ async def test_events__come_in_order_and_of_the_types_asked_for(make: Make) -> N
                     if len(seen) == 2:
                         break
 
+    at_ms = [event.at_ms for event in reporter.feed.after(1).events]
     assert seen == [
-        Event("cafe0001-2", "cancel", {"type": "cancel", "task_id": OTHER}),
-        Event("cafe0001-3", "cancel", {"type": "cancel", "task_id": ID}),
+        Event("cafe0001-2", "cancel", {"type": "cancel", "task_id": OTHER, "at_ms": at_ms[0]}),
+        Event("cafe0001-3", "cancel", {"type": "cancel", "task_id": ID, "at_ms": at_ms[1]}),
     ]
 
 

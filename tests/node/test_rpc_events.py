@@ -1,6 +1,7 @@
 """The stream of events, and waiting for a task, over real connections."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from consensus import layout
 from node.feed import Feed, News
 from node.news import Reporter
 from node.rpc.routes_events import STREAMS_MAX, place_after
+from node.rpc.schemas import AT_MS
 from node.rpc.server import serve_rpc
 from node.views_events import GapEvent
 from tests.fakes_market import FakeMarket, a_reporter, services
@@ -98,13 +100,33 @@ async def test_events__streams_what_happens_from_now_on() -> None:
     async with served(reporter) as client, following(client) as stream:
         assert stream.place == "cafe0001-1"
         reporter.feed.add(cancels(ID, OTHER))
+        at_ms = [event.at_ms for event in reporter.feed.after(1).events]
 
         told = [await stream.next(), await stream.next()]
 
     assert told == [
-        ("cafe0001-2", "cancel", {"type": "cancel", "task_id": ID}),
-        ("cafe0001-3", "cancel", {"type": "cancel", "task_id": OTHER}),
+        ("cafe0001-2", "cancel", {"type": "cancel", "task_id": ID, "at_ms": at_ms[0]}),
+        ("cafe0001-3", "cancel", {"type": "cancel", "task_id": OTHER, "at_ms": at_ms[1]}),
     ]
+
+
+async def test_events__say_when_they_happened_and_not_when_they_are_told() -> None:
+    reporter = a_reporter(run="cafe0001")
+    before_ms = time.time_ns() // 1_000_000
+    reporter.feed.add(cancels(ID))
+    after_ms = time.time_ns() // 1_000_000
+    async with served(reporter) as client:
+        async with following(client, last="cafe0001-0") as stream:
+            _, _, told = await stream.next()
+        async with following(client, last="cafe0001-0") as stream:
+            _, _, again = await stream.next()
+        schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+
+    assert before_ms <= told["at_ms"] <= after_ms
+    assert again == told
+    assert told.keys() == schemas["CancelEvent"]["properties"].keys()
+    assert told.keys() == {*schemas["CancelEvent"]["required"]}
+    assert AT_MS not in schemas["GapEvent"]["properties"]
 
 
 async def test_events__goes_on_after_the_last_id_seen() -> None:

@@ -7,6 +7,7 @@ import { h, show } from "../dom.js";
 import { count, counted, line, span } from "../format.js";
 import { answer, badge, empty, fact, facts, id, name, num, say, section, table, to, when, who } from "../parts.js";
 import { picture } from "./picture.js";
+import { stateBadge } from "./tasks.js";
 
 const PEERS_MAX = 400;
 const SCROLL_BAR_PX = 24; // the widest there is
@@ -151,15 +152,13 @@ export function stepWord(peer) {
 /** Tell what happens, the newest first; the list has an end. */
 function feed(root, signal) {
   show(root, h("li", { class: "quiet", key: "none" }, "Nothing has happened yet."));
-  const put = (ms, ...words) => {
-    root.querySelector("li.quiet")?.remove();
-    root.prepend(h("li", {}, when(ms), h("span", {}, words)));
-  };
-  before(put, signal);
+  before(root, signal);
   const add = (event) => {
-    const words = inWords(event);
+    const words = event.type === "task" && root.querySelector(`[data-asked="${event.task_id}"]`) ? null : inWords(event);
     if (!words) return;
-    put(Date.now(), words);
+    root.querySelector("li.quiet")?.remove();
+    // Not the time of now: whoever reads on after a silence is told much that is old. A gap has none.
+    root.prepend(item(event, event.at_ms ?? Date.now(), words));
     while (root.children.length > TOLD_MAX) root.lastChild.remove();
     if (event.type === "peer") say(`${line(event.worker.worker_id, 40)} ${event.connected ? "joined" : "left"}`);
   };
@@ -174,12 +173,21 @@ function feed(root, signal) {
   );
 }
 
-/** Begin with what happened last before this page was opened. */
-async function before(put, signal) {
+/** One line of what happened. */
+const item = (event, ms, ...words) =>
+  h("li", { "data-asked": event.type === "task" ? event.task_id : null }, when(ms), h("span", {}, words));
+
+/** End with what happened last before this page was opened, but for tasks of which more was told meanwhile. */
+async function before(root, signal) {
   try {
     const { tasks } = await get(`/tasks?limit=${BEFORE_MAX}`, signal);
-    for (const one of tasks.reverse())
-      put(one.created_ms, inWords({ type: "task", ...one }), ": ", badge(one.state), one.answer !== null && [" ", answer(one.answer)]);
+    const known = new Set(Array.from(root.querySelectorAll("a"), (one) => one.hash));
+    const older = tasks.filter((one) => !known.has(to("tasks", one.task_id)));
+    if (older.length) root.querySelector("li.quiet")?.remove();
+    for (const one of older.slice(0, TOLD_MAX - root.children.length)) {
+      const event = { type: "task", ...one };
+      root.append(item(event, one.created_ms, inWords(event), ": ", stateBadge(one), one.answer !== null && [" ", answer(one.answer)]));
+    }
   } catch (error) {
     if (!signal.aborted && !(error.status >= 0)) throw error;
   }
