@@ -21,6 +21,7 @@ from bootstrap.addresses import (
 from protocol.ids import PeerId
 
 DNSADDR = "/dnsaddr/"
+ID_BYTES = len("/p2p/") + 52  # of what follows a place once it is known who is there
 NEED = (
     "write it as HOST:PORT, /ip4/HOST/tcp/PORT, /ip4/HOST/tcp/PORT/p2p/PEER_ID or /dnsaddr/NAME, "
     "or give an invite"
@@ -101,6 +102,10 @@ def _parse_place(text: str, shown: str) -> OpenPlace:
         raise BadAddress(f"bad address {shown}: port {port} is not within 1 to {PORT_MAX}")
     if names[0].startswith("dns"):
         check_name(host, shown)
+    if len(str(address)) + ID_BYTES > TEXT_BYTES_MAX:
+        raise BadAddress(
+            f"bad address {shown}: with a peer id it is longer than {TEXT_BYTES_MAX} bytes"
+        )
     return OpenPlace(str(address), host, port)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.addresses import BadAddress, PeerAddress, parse_address
+from bootstrap.addresses import TEXT_BYTES_MAX, BadAddress, PeerAddress, parse_address
 from bootstrap.leads import AddressList, OpenPlace, parse_lead
 from tests.bootstrap.peer_names import address, peer
 from tests.bootstrap.test_addresses import IPS_IN_DISGUISE
@@ -74,6 +74,20 @@ def test_parse_lead__says_what_is_wrong_and_names_the_value(text: str, said: str
     assert said in str(caught.value)
     assert repr(text)[:50] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_parse_lead__leaves_room_for_the_peer_id_of_who_will_answer() -> None:
+    host = ".".join(["a" * 60] * 3) + ".example"
+    most = TEXT_BYTES_MAX - len(f"/dns//tcp/7460/p2p/{peer(1)}")
+    longest = ("b" * (most - len(host)) + host)[:most]
+
+    lead = parse_lead(f"{longest}:7460")
+
+    assert isinstance(lead, OpenPlace)
+    assert len(parse_address(lead.address_of(peer(1))).text) == TEXT_BYTES_MAX
+    for too_long in (f"a{longest}:7460", f"/dns4/{longest}/tcp/7460"):
+        with pytest.raises(BadAddress, match="with a peer id it is longer than 256 bytes"):
+            parse_lead(too_long)
 
 
 @pytest.mark.parametrize("host", IPS_IN_DISGUISE)
