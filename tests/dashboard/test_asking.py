@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.dashboard.browser import Visitor, go
 from tests.loopback.nodes import RealNode, street
@@ -19,6 +19,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
         node.launch()
         node.wait_serving()
         yield node
+
+
+def asks(request: Request) -> bool:
+    """Answer whether a request is one that asks the market."""
+    return request.method == "POST" and request.url.endswith("/tasks")
 
 
 class Sent:
@@ -49,12 +54,11 @@ def asked(node: RealNode, text: str) -> int:
 def test_ask__pressed_twice_asks_once(node: RealNode, visitor: Visitor) -> None:
     page = visitor.open(node, "/tasks")
     posts: list[str] = []
-    page.on("request", lambda one: posts.append(one.url) if one.method == "POST" else None)
+    page.on("request", lambda one: posts.append(one.url) if asks(one) else None)
     sent = Sent(page)
     filled(page, "pressed twice")
-    posts.clear()
 
-    with page.expect_request(lambda one: one.method == "POST"):
+    with page.expect_request(asks):
         page.locator("#ask-text").press("Control+Enter")
         page.locator("#ask-text").press("Control+Enter")
     expect(page.get_by_role("button", name="Ask")).to_be_disabled()
@@ -99,7 +103,7 @@ def test_ask__leaves_a_user_who_went_elsewhere_there(node: RealNode, visitor: Vi
     page = visitor.open(node, "/tasks")
     sent = Sent(page)
     filled(page, "gone elsewhere")
-    with page.expect_request(lambda one: one.method == "POST"):
+    with page.expect_request(asks):
         page.get_by_role("button", name="Ask").click()
     go(page, "/leaderboard")
 
