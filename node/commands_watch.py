@@ -44,7 +44,8 @@ def watch(
             if as_json:
                 print_json_line({"id": event.event_id, **event.document})
             else:
-                click.echo(f"{time.strftime('%H:%M:%S')}  {line_of(event)}")
+                at_s = event.document.get("at_ms", time.time() * 1_000) / 1_000  # a gap has none
+                click.echo(f"{time.strftime('%H:%M:%S', time.localtime(at_s))}  {line_of(event)}")
             sys.stdout.flush()
 
 

@@ -160,7 +160,7 @@ class _Node:
             live_presences=lambda: self._loop.machine.live_presences(
                 self._clock.now(), most=PRESENCES_MAX
             ),
-            chosen=lambda: self._joiner.chosen(),
+            chosen=lambda: self._joiner.chosen(),  # noqa: PLW0108 - it is made further down
             signing_allowed=key.fresh,
             torn=self._has_known_peers() if self._loop.machine.adopts else store.torn,
             sessions=measured.sessions,

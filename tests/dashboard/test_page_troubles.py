@@ -230,3 +230,25 @@ def test_back__returns_to_where_a_list_was_left(
 
     expect(row).to_be_in_viewport()
     assert page.evaluate("scrollY") == left_at
+
+
+def test_stream__goes_on_from_where_it_began_though_nothing_had_come(
+    node: RealNode, visitor: Visitor
+) -> None:
+    """A node says at once where its events are: what comes before the next stream is told then."""
+    asked: list[str | None] = []
+
+    def end_at_once(route: Route) -> None:
+        asked.append(route.request.headers.get("last-event-id"))
+        if len(asked) == 1:
+            route.fulfill(content_type="text/event-stream", body="id: abc-7\n\n")
+        else:
+            route.continue_()
+
+    visitor.context.route("**/events", end_at_once)
+    with visitor.context.expect_event(
+        "response", lambda one: one.url.endswith("/events") and len(asked) > 1
+    ):
+        visitor.open(node)
+
+    assert asked[:2] == [None, "abc-7"]

@@ -9,7 +9,7 @@ const SILENT_MS = 40_000; // the node says something every 15 s
 const PAUSE_MIN_MS = 250;
 const PAUSE_MAX_MS = 5_000;
 
-/** Take a stream of text apart into events: feed it pieces, get `{id, data}` back. */
+/** Take a stream of text apart into events: feed it pieces, get `{id, data}` back; an id may come alone. */
 export class EventReader {
   #rest = "";
   #fields = {};
@@ -21,7 +21,7 @@ export class EventReader {
     for (const raw of lines) {
       const text = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
       if (text === "") {
-        if (this.#fields.data !== undefined) found.push(this.#fields);
+        if (this.#fields.data !== undefined || this.#fields.id !== undefined) found.push(this.#fields);
         this.#fields = {};
       } else if (!text.startsWith(":")) {
         const at = text.indexOf(":");
@@ -54,7 +54,7 @@ export async function follow(on, signal) {
       pauseMs = PAUSE_MIN_MS;
       await read(answer.body, signal, ({ id, data }) => {
         if (id !== undefined) last = id;
-        on.event(JSON.parse(data));
+        if (data !== undefined) on.event(JSON.parse(data));
       });
       if (!signal.aborted) on.state("lost", "the node ended the stream");
     } catch (error) {
