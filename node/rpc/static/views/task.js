@@ -6,7 +6,7 @@ import { h, show } from "../dom.js";
 import { after, counted, line, short, span } from "../format.js";
 import { answer, badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
 import { runners, seatTiles } from "./seats.js";
-import { stateBadge } from "./tasks.js";
+import { isGivenUp, stateBadge } from "./tasks.js";
 import { why } from "./why.js";
 
 const AT_WORK_MS = 1_000; // while it is under way, waits count down
@@ -104,7 +104,7 @@ function outcome(task, reasons) {
       h("strong", { dir: "auto" }, answer(reasons.answer ?? "")),
       h("span", { class: "quiet" }, task.unreplicated ? "one worker alone answered: nobody checked it" : `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`),
     );
-  return h("p", { class: "verdict", key: "verdict" }, stateBadge(task), h("span", {}, line(task.waiting || reasons.because[0], 200)));
+  return h("p", { class: "verdict", key: "verdict" }, stateBadge(task), !isGivenUp(task) && h("span", {}, line(task.waiting || reasons.because[0], 200)));
 }
 
 /** The five steps of a life, each with the moment it was reached as far as records tell. */

@@ -35,9 +35,12 @@ function terms(asked) {
 
 const here = (asked) => `#/tasks?${terms(asked)}`;
 
-/** The badge of a task; of one that was given up while it was open too, for nobody will seat it. */
+/** Answer whether a task was given up while it was open: nobody will seat it. */
+export const isGivenUp = (task) => task.cancelled && task.state === "open";
+
+/** The badge of a task, of one that was given up, too. */
 export const stateBadge = (task) =>
-  task.cancelled && task.state === "open" ? badge("cancelled", "given up by its submitter here") : badge(task.state);
+  isGivenUp(task) ? badge("cancelled", "given up by its submitter here") : badge(task.state);
 
 function filters(asked) {
   const none = { state: "", mine: "", submitter: "", type: "" };
