@@ -95,7 +95,11 @@ def test_verify__ends_with_3_where_something_cannot_be_read(tmp_path: Path) -> N
     assert shown.exit_code == 3
     assert line.startswith(f"aimarket-node: cannot read {path / 'log'}: ")
     assert line.endswith(f"run `aimarket-node repair --id {OWNER}`")
-    assert document == {"ok": False, "unreadable": line.removeprefix("aimarket-node: ")}
+    assert document == {
+        "schema": SCHEMA,
+        "ok": False,
+        "unreadable": line.removeprefix("aimarket-node: "),
+    }
     assert files_in(path) == before
 
 
