@@ -126,10 +126,12 @@ class Joiner:
                         await self._wake.wait()
                     self._wake = trio.Event()
         finally:
+            self._meetings.part(self._dialer.peers())
             await self._saving.end()
 
     def look(self) -> None:
-        """Look again soon; to be called when a peer left."""
+        """Look again soon; to be called when a peer came or left."""
+        self._neighbours.forget()
         self._wake.set()
 
     def moved(self) -> None:

@@ -144,16 +144,26 @@ class Meetings:
                 if is_test and self._book.left(met.address, self._date_ms()):
                     self._changed()
             elif peer.is_ours and not met.is_proven:
-                met.is_proven = True
-                self._book.worked(met.address, self._date_ms())
-                self._note_proven(met.address)
-                self._changed()
+                self._prove(met)
                 if peer_id in self.feelers:
                     nursery.start_soon(self._let_go, peer_id)
             elif not met.is_proven and not met.is_asked and now_ms - met.since_ms >= PROOF_MS:
                 met.is_asked = True
                 nursery.start_soon(self._examine, peer_id, met)
         self._keep_anchors(by_id)
+
+    def part(self, peers: Sequence[Connected]) -> None:
+        """Note who proved to be one of us since the last look; for an end that may come at once."""
+        ours = {peer.peer_id for peer in peers if peer.is_ours}
+        for peer_id, met in self._met.items():
+            if peer_id in ours and not met.is_proven:
+                self._prove(met)
+
+    def _prove(self, met: Met) -> None:
+        met.is_proven = True
+        self._book.worked(met.address, self._date_ms())
+        self._note_proven(met.address)
+        self._changed()
 
     def _keep_anchors(self, by_id: dict[PeerId, Connected]) -> None:
         """Keep those that lasted longest; without any, those from before a loss stay."""

@@ -31,6 +31,10 @@ class Neighbours:
         self._hosts = tuple(host_at(peer.address) for peer in self._seen)
         return self._seen
 
+    def forget(self) -> None:
+        """Ask anew the next time: somebody came or left."""
+        self._seen_ms = None
+
     def hosts(self) -> tuple[str, ...]:
         """Return their hosts, IP addresses or names."""
         self._recent()

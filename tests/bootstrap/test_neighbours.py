@@ -91,3 +91,17 @@ async def test_look__puts_the_book_in_order_once(autojump_clock: MockClock) -> N
     await run_for(joiner, 10)
 
     assert 0 < book.asked <= dialer.asked
+
+
+async def test_learn__knows_at_once_of_a_neighbour_whose_coming_was_told(
+    autojump_clock: MockClock,
+) -> None:
+    scene = Scene(dialer=(dialer := FakeDialer()))
+    joiner = scene.joiner()
+    joiner.learn(peer(1), [address(1)], peer(2))
+    dialer.links[peer(2)] = Link(peer(2), "/ip4/10.0.0.2/tcp/4001")
+    joiner.look()
+
+    joiner.learn(peer(1), [address(1)], peer(2))
+
+    assert [place.address for place in scene.book.places()] == [address(1)]
