@@ -52,7 +52,7 @@ damage-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/node/test_store_damage_rot.py \
 	  tests/node/test_store_damage_torn.py tests/consensus/test_equal_everywhere.py
 
-# A hundred of every packet that once killed a host, where the tests send 25.
+# A hundred of every packet that once killed a host, where the tests send ten.
 killers-long: $(VENV)/.dev
 	AIMARKET_LONG=1 $(BIN)/python -m pytest tests/loopback/test_killers.py \
 	  tests/loopback/test_live_killers.py tests/loopback/test_crowded_door.py

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # the stubs that libp2p brings along hide trio's own
     from trio_typing import TaskStatus
 
 PING = "/ipfs/ping/1.0.0"
-TIMES = 100 if os.environ.get("AIMARKET_LONG") else 25  # a hundred is what was promised
+TIMES = 100 if os.environ.get("AIMARKET_LONG") else 10  # a hundred is what was promised
 AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
 CALM, BUSY_FACTOR = 20, 3.0  # tasks without strangers, and how much longer one with them may take
