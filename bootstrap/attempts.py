@@ -14,9 +14,7 @@ from bootstrap.dial_policy import (
     may_dial,
 )
 
-TRIALS_MAX = (
-    4_096  # addresses whose failures are remembered: a guess: five times what a full book holds
-)
+TRIALS_MAX = 4_096  # addresses whose failures are remembered: five times what a full book holds
 
 
 class Attempts:

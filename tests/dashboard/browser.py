@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.loopback.nodes import RealNode
+from tests.loopback.nodes import RealNode, Street
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
@@ -112,6 +112,14 @@ class Visitor:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob") and parts.netloc not in self._hosts:
             self.problems.append(f"a request to another host: {url}")
+
+
+def alone(town: Street, name: str, *options: str) -> RealNode:
+    """Start one node of a network, and wait until it serves its page."""
+    node = town.node(name, *options)
+    node.launch()
+    node.wait_serving()
+    return node
 
 
 def endpoint(node: RealNode) -> tuple[str, str]:

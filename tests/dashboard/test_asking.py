@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.dashboard.browser import Visitor, go
+from tests.dashboard.browser import Visitor, alone, go
 from tests.loopback.nodes import RealNode, street
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -15,10 +15,7 @@ RENEWED_MS = 6_000  # the box looks every five seconds what can be asked
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     with street(tmp_path_factory.mktemp("asking")) as town:
-        node = town.node("alice")
-        node.launch()
-        node.wait_serving()
-        yield node
+        yield alone(town, "alice")
 
 
 def asks(request: Request) -> bool:
@@ -147,3 +144,14 @@ def test_ask__keeps_the_type_that_was_chosen_while_the_model_is_loaded_anew(
     expect(page.locator("#ask-hint")).to_contain_text("9 other nodes can run it")
     expect(type_).to_have_value("text-classification")
     expect(type_.locator("option")).to_have_text([*types])
+
+
+def test_ask__says_that_a_light_node_runs_nothing(node: RealNode, visitor: Visitor) -> None:
+    told = {**node.status(), "capable": {}, "model": "off"}
+    page = visitor.open(node, "/leaderboard")
+    page.route("**/status", lambda route: route.fulfill(json=told))
+
+    go(page, "/tasks")
+
+    expect(page.locator("#ask-hint")).to_contain_text("This node runs nothing")
+    expect(page.get_by_role("button", name="Ask")).to_be_disabled()

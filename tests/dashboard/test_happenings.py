@@ -9,7 +9,7 @@ from playwright.sync_api import Route, expect
 
 from node.rpc.following import Event, Following
 from tests.builders import a_task
-from tests.dashboard.browser import WAIT_MS, Visitor, endpoint, go
+from tests.dashboard.browser import WAIT_MS, Visitor, alone, endpoint, go
 from tests.dashboard.players import Players
 from tests.loopback.nodes import RealNode, street, until
 
@@ -23,9 +23,7 @@ OLD = 8  # BEFORE_MAX there
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, Players]]:
     """Lend a node that was told of some tasks, and who tells it of more."""
     with street(tmp_path_factory.mktemp("happenings")) as town:
-        node = town.node("alice")
-        node.launch()
-        node.wait_serving()
+        node = alone(town, "alice")
         players = Players(town, node)
         for at in range(OLD):
             players.ask("sue", a_task(f"before {at}", nonce=at))

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from node.history import EVERY_MS, NAMES, Ring
-from tests.dashboard.browser import Visitor, go
+from tests.dashboard.browser import Visitor, alone, go
 from tests.loopback.nodes import RealNode, street
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -20,10 +20,7 @@ MINUTE_MS = 60_000
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     with street(tmp_path_factory.mktemp("plots")) as town:
-        found = town.node("alice")
-        found.launch()
-        found.wait_serving()
-        yield found
+        yield alone(town, "alice")
 
 
 # Whether most columns in the middle of the plot of stalls hold nothing of its line.

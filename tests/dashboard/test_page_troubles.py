@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.builders import a_task
-from tests.dashboard.browser import Visitor, go, one_visitor, settled
+from tests.dashboard.browser import Visitor, alone, go, one_visitor, settled
 from tests.dashboard.players import Players
 from tests.loopback.nodes import RealNode, street
 
@@ -19,9 +19,7 @@ BUSY = {"code": "busy", "message": "somebody is being told; try again"}
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, Players]]:
     """Lend a node whose page everybody may see, and strangers who act."""
     with street(tmp_path_factory.mktemp("troubles")) as town:
-        node = town.node("troubled", "--dashboard-public", "127.0.0.1:0")
-        node.launch()
-        node.wait_serving()
+        node = alone(town, "troubled", "--dashboard-public", "127.0.0.1:0")
         players = Players(town, node)
         players.call_themselves({"sue": "Sue", "ann": "Ann"})
         yield node, players

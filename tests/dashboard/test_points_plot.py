@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.builders import a_task
-from tests.dashboard.browser import Visitor, go, settled
+from tests.dashboard.browser import Visitor, alone, go, settled
 from tests.dashboard.players import Players
 from tests.dashboard.strange import UNSEEN
 from tests.loopback.nodes import RealNode, street
@@ -29,9 +29,7 @@ NOTE_WORDS = """() => {
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, Players]]:
     """Lend a node that knows of no task, and strangers who act."""
     with street(tmp_path_factory.mktemp("points")) as town:
-        node = town.node("looker-on")
-        node.launch()
-        node.wait_serving()
+        node = alone(town, "looker-on")
         players = Players(town, node)
         players.call_themselves(NAMES)
         yield node, players

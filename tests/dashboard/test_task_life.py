@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.builders import a_task
-from tests.dashboard.browser import Visitor, drop, go
+from tests.dashboard.browser import Visitor, alone, drop, go
 from tests.dashboard.players import Players
 from tests.loopback.nodes import RealNode, street
 
@@ -37,9 +37,7 @@ COLUMNS_DRAWN = """canvas => {
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, Players]]:
     """Lend a node that looks on, and strangers who act."""
     with street(tmp_path_factory.mktemp("life")) as town:
-        node = town.node("looker-on")
-        node.launch()
-        node.wait_serving()
+        node = alone(town, "looker-on")
         players = Players(town, node)
         players.call_themselves(NAMES)
         yield node, players

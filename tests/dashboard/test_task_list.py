@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.browser import Visitor, go
+from tests.dashboard.browser import Visitor, alone, go
 from tests.loopback.nodes import RealNode, street
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -14,10 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     with street(tmp_path_factory.mktemp("list")) as town:
-        node = town.node("alice")
-        node.launch()
-        node.wait_serving()
-        yield node
+        yield alone(town, "alice")
 
 
 def marked(page: Page) -> list[str]:

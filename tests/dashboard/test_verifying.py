@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error, Route, expect
 
 from tests.builders import a_task
-from tests.dashboard.browser import WAIT_MS, Visitor, drop
+from tests.dashboard.browser import WAIT_MS, Visitor, alone, drop
 from tests.dashboard.players import Players
 from tests.loopback.nodes import RealNode, street, until
 
@@ -21,9 +21,7 @@ BUSY = {"code": "busy", "message": "1 such request is being served, the most; tr
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealNode, str]]:
     """Lend a node with a certificate of it."""
     with street(tmp_path_factory.mktemp("verifying")) as town:
-        node = town.node("alice")
-        node.launch()
-        node.wait_serving()
+        node = alone(town, "alice")
         answers = dict.fromkeys(("ann", "ben", "cat"), "positive")
         players = Players(town, node)
         task_id = players.judge("sue", a_task("prove it"), answers, openers=[*answers])

@@ -15,6 +15,7 @@ const HINTS = {
 };
 const TEXT_BYTES_MAX = 16 * 1024;
 const LOADING = "The model that runs it is loading: ask in a moment.";
+const LIGHT = "This node runs nothing, so it cannot ask either: open the page of another one.";
 
 /** Make the box. It stays as it is while the page around it is renewed. */
 export function submitBox(signal) {
@@ -53,6 +54,7 @@ export function submitBox(signal) {
     problem,
   );
   let capable = {};
+  let absent = LOADING; // why a type cannot be asked for
   let wanted = ""; // the type that was chosen: it stays while the model that runs it is loaded anew
   let isSending = false;
   let asking = null; // what was sent and is not known to be taken in, with its request id
@@ -69,7 +71,7 @@ export function submitBox(signal) {
       HINTS[wanted] ?? "",
       " ",
       isLoading()
-        ? LOADING
+        ? absent
         : others >= most
           ? `${counted(others, "other node")} can run it.`
           : others >= quorum
@@ -82,6 +84,7 @@ export function submitBox(signal) {
     try {
       const status = await get("/status", signal);
       capable = status.capable;
+      absent = status.model === "off" ? LIGHT : LOADING;
       offer(Object.keys(capable).sort());
       hint();
     } catch (error) {
@@ -102,7 +105,7 @@ export function submitBox(signal) {
     event.preventDefault();
     const size = new TextEncoder().encode(text.value).length;
     if (isSending) return; // Ctrl+Enter does not ask the button
-    if (isLoading()) return refuse(LOADING);
+    if (isLoading()) return refuse(absent);
     if (!text.value.trim()) return refuse("there is nothing to ask yet: write a text first");
     if (size > TEXT_BYTES_MAX) return refuse(`the text has ${size} bytes, at most ${TEXT_BYTES_MAX} fit`);
     isSending = button.disabled = true;
