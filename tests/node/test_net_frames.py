@@ -7,21 +7,24 @@ from node.net.patches import patch_libp2p
 from tests.node.net_hosts import Station, connect, running, until
 
 FRAME = bytes(12)  # what no part of the host writes meanwhile
+PING = bytes.fromhex("00020001" + 8 * "00")  # of the kind that it does
 
 
 class SlowLine:
-    """A secured connection that takes nothing until it flows."""
+    """A secured connection that takes one frame, and all behind it, only once it flows."""
 
     def __init__(self, line: object) -> None:
         self._line = line
         self.flows = trio.Event()
-        self.waiting = 0
+        self.is_waiting = False
 
     async def write(self, data: bytes) -> None:
-        self.waiting += data == FRAME
-        await self.flows.wait()
+        if data == FRAME:  # only ours: a frame of the host's that waits would hold the lock for it
+            self.is_waiting = True
+            await self.flows.wait()
         await self._line.write(data)  # type: ignore[attr-defined]
-        self.waiting -= data == FRAME
+        if data == FRAME:
+            self.is_waiting = False
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._line, name)
@@ -39,9 +42,10 @@ async def test_write_frame__is_finished_though_its_writer_was_cancelled() -> Non
         conn.muxed_conn.secured_conn = line
 
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(conn.muxed_conn._write_frame, PING)
             nursery.start_soon(conn.muxed_conn._write_frame, FRAME)
-            await until(lambda: line.waiting == 1)
+            await until(lambda: line.is_waiting)
             nursery.cancel_scope.cancel()
             line.flows.set()
 
-        assert line.waiting == 0
+        assert not line.is_waiting
