@@ -21,6 +21,7 @@ from bootstrap.following import Leads
 from bootstrap.hearsay import take_in
 from bootstrap.leads import AddressList, Lead
 from bootstrap.meetings import Meetings
+from bootstrap.mistakes import Mistakes
 from bootstrap.neighbours import Neighbours
 from bootstrap.network_group import NAMES, groups_at
 from bootstrap.peer_book import PeerBook
@@ -83,12 +84,14 @@ class Joiner:
         self._progress = Progress(report)
         self._attempts = Attempts(clock_ms=clock_ms, dice=dice)
         self._neighbours = Neighbours(dialer, clock_ms)
+        self._mistakes = Mistakes()
         self._dialling: dict[str, tuple[str, ...]] = {}  # peer or lead -> its groups
         self._meetings = Meetings(
             network=network,
             dialer=dialer,
             book=book,
             attempts=self._attempts,
+            mistakes=self._mistakes,
             notice_foreigner=self._notice_foreigner,
             notice_mute=self._notice_mute,
             note_proven=self._note_proven,
@@ -105,7 +108,6 @@ class Joiner:
             date_ms=date_ms,
             dice=dice,
         )
-        self._mistakes: set[type[Exception]] = set()
         self._wake = trio.Event()
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
@@ -223,7 +225,7 @@ class Joiner:
             logger.debug("%s", error)
             self._note_failure(place)
         except Exception as error:  # the door: no mistake of a dialler may end the node
-            self._note_mistake(place.address, error)
+            self._mistakes.note(f"dial {place.address}", error)
             self._note_failure(place)
         else:
             self._attempts.succeeded(place.address)
@@ -286,7 +288,7 @@ class Joiner:
             self._attempts.failed(lead.text)
             self._progress.note_obstacle(str(error))
         except Exception as error:  # the door: no mistake of a dialler may end the node
-            self._note_mistake(lead.text, error)
+            self._mistakes.note(f"follow {lead.text}", error)
             self._attempts.failed(lead.text)
         else:
             self._attempts.succeeded(lead.text)
@@ -300,13 +302,6 @@ class Joiner:
         self._progress.note_tried(lead.text)
 
     # What is told and kept.
-
-    def _note_mistake(self, address: str, error: Exception) -> None:
-        """Log what nobody foresaw, aloud once of each kind: strangers name whom we dial."""
-        level = logging.DEBUG if type(error) in self._mistakes else logging.ERROR
-        self._mistakes.add(type(error))
-        what = "a mistake of this program: it could not dial %s"
-        logger.log(level, what, address, exc_info=error)
 
     def _notice_foreigner(self, address: str, what: str) -> bool:
         """Say what somebody at an address is, if the operator named it; return whether so."""

@@ -9,6 +9,7 @@ import trio
 from bootstrap.attempts import Attempts
 from bootstrap.dial_policy import OUTBOUND_TARGET
 from bootstrap.dialing import Connected, Dialer
+from bootstrap.mistakes import Mistakes
 from bootstrap.network_group import NAMES, group_at
 from bootstrap.peer_book import ANCHORS_MAX, PeerBook
 from protocol.errors import MarketError
@@ -53,6 +54,7 @@ class Meetings:
         dialer: Asks, and hangs up.
         book: Told what worked.
         attempts: Told what did not.
+        mistakes: Told what nobody foresaw.
         notice_foreigner: Told of an address and what is there; answers if the operator named it.
         notice_mute: Told of an address at which somebody is who does not say what he is.
         note_proven: Told of an address at which somebody of our network is.
@@ -68,6 +70,7 @@ class Meetings:
         dialer: Dialer,
         book: PeerBook,
         attempts: Attempts,
+        mistakes: Mistakes,
         notice_foreigner: Callable[[str, str], bool],
         notice_mute: Callable[[str, str], None],
         note_proven: Callable[[str], None],
@@ -80,6 +83,7 @@ class Meetings:
         self._dialer = dialer
         self._book = book
         self._attempts = attempts
+        self._mistakes = mistakes
         self._notice_foreigner = notice_foreigner
         self._notice_mute = notice_mute
         self._note_proven = note_proven
@@ -184,6 +188,8 @@ class Meetings:
             networks = await self._dialer.networks_of(peer_id)
         except MarketError as error:
             logger.debug("%s", error)
+        except Exception as error:  # the door: whom we ask is a stranger's choice
+            self._mistakes.note(f"ask {met.address} what it is", error)
         if self._met.get(peer_id) is not met:
             return  # it went; whoever is there by now is asked anew
         peers = self._dialer.peers()
@@ -207,7 +213,7 @@ class Meetings:
             self._notice_mute(met.address, f"{met.address} is connected, but does not answer")
         else:
             self._tell_foreigner(met.address, networks)
-        await self._dialer.hang_up(peer_id)
+        await self._hang_up(peer_id)
 
     def _tell_foreigner(self, address: str, networks: Sequence[str]) -> None:
         """Leave an address alone for a while at which nobody takes part in our network."""
@@ -223,4 +229,10 @@ class Meetings:
         """Hang up on a feeler, unless it is needed by now."""
         self.feelers.discard(peer_id)
         if sum(peer.outbound and peer.is_ours for peer in self._dialer.peers()) > OUTBOUND_TARGET:
+            await self._hang_up(peer_id)
+
+    async def _hang_up(self, peer_id: PeerId) -> None:
+        try:
             await self._dialer.hang_up(peer_id)
+        except Exception as error:  # the door: no mistake of a dialler may end the node
+            self._mistakes.note(f"hang up on {peer_id}", error)

@@ -6,11 +6,12 @@ was translated on its way is another matter: it costs little to take precautions
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 import trio
+from google.protobuf.message import DecodeError
 from libp2p.abc import INetConn, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.identity.identify.pb.identify_pb2 import Identify
@@ -155,8 +156,6 @@ async def ask_what_is_seen(conn: INetConn) -> tuple[str, frozenset[str]]:
         with trio.fail_after(IDENTIFY_S):
             stream = await open_stream(conn, IDENTIFY)
             data = await read_varint_prefixed_bytes_limited(stream, IDENTIFY_BYTES_MAX)
-        answer = Identify()
-        answer.ParseFromString(data)
     except trio.TooSlowError as error:
         raise Unclear(f"no answer in {IDENTIFY_S:g} s") from error
     except Exception as error:  # the library raises what it likes when a peer misbehaves
@@ -164,4 +163,21 @@ async def ask_what_is_seen(conn: INetConn) -> tuple[str, frozenset[str]]:
     finally:
         if stream is not None:
             await end_stream(stream, politely=False)
-    return read_ip(answer.observed_addr), frozenset(answer.protocols[:PROTOCOLS_MAX])
+    return read_answer(data)
+
+
+def read_answer(data: bytes) -> tuple[str, frozenset[str]]:
+    """Return our IP address and the names of what is served, as an answer to identify has them.
+
+    Raises:
+        Unclear: It makes no sense.
+    """
+    answer = Identify()
+    try:
+        answer.ParseFromString(data)
+    except DecodeError as error:
+        raise Unclear(f"not an answer to identify: {data[:32]!r}") from error
+    names: Iterable[object] = answer.protocols[:PROTOCOLS_MAX]
+    # A name that is not UTF-8 comes as bytes, whatever the types say.
+    protocols = frozenset(name for name in names if isinstance(name, str))
+    return read_ip(answer.observed_addr), protocols

@@ -18,6 +18,7 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage
 from libp2p.relay.circuit_v2.protocol_buffer import StatusCode, to_proto_status
 
 from bootstrap.addresses import CIRCUIT
+from bootstrap.mistakes import Mistakes
 from node.net.circuit import HOP, BadCircuit, CircuitLimits, hear, is_relayed, say
 from node.net.counters import Counters
 from node.net.observed import Sighting, Sightings, Unclear, ask_what_is_seen, plain_ip
@@ -82,6 +83,7 @@ class Reach:
         self._is_announced = is_announced
         self._limits = limits
         self._counters = counters
+        self._mistakes = Mistakes()
         self._sightings = Sightings()
         self._serves_others = _is_far  # a relay in our own house is dialled by nobody outside
         self._lines: dict[INetConn, _Line] = {}
@@ -168,6 +170,10 @@ class Reach:
                 line = await self._ask(conn, line)
             else:
                 line = await self._reserve(conn, line)
+        except Exception as error:  # the door: whom we ask is a stranger's choice
+            self._mistakes.note("tend a connection that we opened", error)
+            now_s = trio.current_time()
+            line = replace(line, ask_s=now_s + ASK_AGAIN_S, reserve_s=now_s + REFUSED_S)
         finally:
             self._busy.discard(conn)
         if conn in self._lines:

@@ -11,6 +11,7 @@ from libp2p.abc import INetConn
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
+from bootstrap.mistakes import Mistakes
 from node.net.circuit import relays_of
 from node.net.counters import Counters
 from node.net.gossip import GuardedPubsub
@@ -42,6 +43,7 @@ class Watchdog:
         self._is_reserved = is_reserved
         self._limits = limits
         self._counters = counters
+        self._mistakes = Mistakes()
         self._failures: Counter[INetConn] = Counter()
         self._latency_ms: dict[INetConn, float] = {}
         self._busy: set[object] = set()
@@ -81,6 +83,8 @@ class Watchdog:
         self._busy.add(key)
         try:
             await function(*args)
+        except Exception as error:  # the door: what a connection is like is a stranger's choice
+            self._mistakes.note("look after a connection", error)
         finally:
             self._busy.discard(key)
 

@@ -51,3 +51,30 @@ async def test_join__goes_on_when_a_dialler_makes_a_mistake_and_says_so_once(
         "a mistake of this program"
     ] * 2
     assert {place.address: place.failures for place in scene.book.places()}[BAD[0]] > 0
+
+
+class WrongListener(FakeDialer):
+    """Falls over whatever a peer answers, and over hanging up on it."""
+
+    async def networks_of(self, peer_id: PeerId) -> Sequence[str]:
+        raise TypeError("cannot use a string pattern on a bytes-like object")
+
+    async def hang_up(self, peer_id: PeerId) -> None:
+        await super().hang_up(peer_id)
+        raise OSError("the socket is gone")
+
+
+async def test_join__goes_on_when_an_answer_of_a_peer_is_a_mistake_of_ours(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    dialer = WrongListener(up={address(1), address(9)}, idle={peer(1)})
+    scene = Scene(named=[address(9)], dialer=dialer)
+    scene.book.heard(address(1), 1)
+
+    await run_for(scene.joiner(), 600)
+
+    assert peer(9) in dialer.links
+    assert len(dialer.hung_up) > 1  # each time, so it holds no place
+    said = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert [line.partition(": it could not ")[2].split()[0] for line in said] == ["ask", "hang"]
+    assert {place.address: place.failures for place in scene.book.places()}[address(1)] > 0

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage
+from multiaddr import Multiaddr
 
 from node.exchange import (
     Comparison,
@@ -40,6 +42,7 @@ from node.exchange import (
 from node.net.circuit import BadCircuit, hear
 from node.net.doorkeeper import Doorkeeper
 from node.net.limits import NetLimits
+from node.net.observed import Unclear, read_answer
 from node.net.streams import BadExchange, read_message
 from protocol import reconcile_wire
 from protocol.errors import ProtocolError
@@ -49,6 +52,7 @@ from protocol.keys import Signer
 from protocol.params import NetworkParams, network_of
 from protocol.record import open_record, seal
 from protocol.statements import Profile
+from protocol.topics import network_in, topics_of
 from tests.node.net_hosts import LOG, PRESENCE, Station, running, seed_of
 
 IS_LONG = os.environ.get("AIMARKET_LONG") == "1"
@@ -77,6 +81,12 @@ RPC = rpc_pb2.RPC(
         prune=[rpc_pb2.ControlPrune(topicID=LOG, backoff=9, peers=[rpc_pb2.PeerInfo(peerID=b"p")])],
     ),
 )
+
+IDENTITY = Identify(
+    observed_addr=Multiaddr("/ip4/203.0.113.5/tcp/7460").to_bytes(),
+    protocols=[topics_of(NETWORK.network_id).compare_stream, "/ipfs/id/1.0.0"],
+).SerializeToString()
+FAULTS = (ProtocolError, Unclear)  # what a decoder may raise
 
 
 def mutated(dice: random.Random, whole: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> bytes:
@@ -117,6 +127,7 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         b"\x61\x00\x00\x01" + bytes(16) + b"\x05\x01\x07\x01" + bytes(16),
         lambda data: reconcile_wire.read_message(data, ranges_max=512),
     ),
+    "identify": (IDENTITY, lambda data: [network_in(name) for name in read_answer(data)[1]]),
 }
 
 
@@ -131,7 +142,7 @@ def test_decoder__returns_or_names_a_fault_at_once(name: str) -> None:
         started_s = time.thread_time()
         try:
             read(data)
-        except ProtocolError:
+        except FAULTS:
             refused += 1
         slowest_s = max(slowest_s, time.thread_time() - started_s)
     heap = [heap_of(read, mutated(dice, whole)) for _ in range(MEASURED)]
@@ -148,7 +159,7 @@ def heap_of(read: Callable[[bytes], object], data: bytes) -> tuple[int, int]:
     tracemalloc.start()
     try:
         read(data)
-    except ProtocolError:
+    except FAULTS:
         pass
     finally:
         peak = tracemalloc.get_traced_memory()[1]

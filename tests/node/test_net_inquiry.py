@@ -11,11 +11,16 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 import trio
+from libp2p.abc import INetStream
+from libp2p.identity.identify.pb.identify_pb2 import Identify
+from libp2p.utils.varint import encode_varint_prefixed
+from multiaddr import Multiaddr
 
 from bootstrap.address_list import PREFIX, follow_list
 from bootstrap.leads import AddressList
 from node.errors import DialFailed, PeerFailed
 from node.net.resolver import Resolver
+from node.net.stack import IDENTIFY
 from protocol.topics import network_in, topics_of
 from tests.bootstrap.peer_names import address
 from tests.builders import NETWORK
@@ -94,6 +99,28 @@ async def test_networks_of__names_the_network_of_a_peer() -> None:
 
         assert await ann.net.networks_of(bob.net.peer_id) == (NETWORK.network_id.hex(),)
         assert await bob.net.networks_of(ann.net.peer_id) == ()
+
+
+async def test_networks_of__passes_over_names_that_are_no_text() -> None:
+    """The parser gives such a name as bytes, which ended any node that had dialled its peer."""
+    ours = topics_of(NETWORK.network_id).compare_stream
+    for said, networks in (([], ()), ([ours.encode()], (NETWORK.network_id.hex(),))):
+        ann, bob = Station("ann"), Station("bob")
+        ann.build()
+        bob.build()
+
+        async def lie(stream: INetStream, said: list[bytes] = said) -> None:
+            names = (b"\x1a" + bytes([len(name)]) + name for name in [b"\x80\xff", *said])
+            seen = Identify(observed_addr=Multiaddr("/ip4/203.0.113.5/tcp/1").to_bytes())
+            answer = seen.SerializeToString() + b"".join(names)
+            await stream.write(encode_varint_prefixed(answer))
+            await stream.close()
+
+        bob.net._host.set_stream_handler(IDENTIFY, lie)
+        async with running(ann, bob):
+            await ann.net.dial(bob.net.addresses()[0])
+
+            assert await ann.net.networks_of(bob.net.peer_id) == networks
 
 
 def test_network_in__reads_what_topics_of_wrote_and_nothing_else() -> None:
