@@ -17,9 +17,10 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from bootstrap.network_group import client_of
+from bootstrap.network_group import client_of, group_of
 from node.net.counters import Counters
 from node.net.limits import NetLimits
+from node.net.places import Client, Places
 from node.net.scopes import shielded
 from node.net.sockets import find_socket, is_dialled, remote_ip
 from node.net.streams import end_stream
@@ -49,8 +50,17 @@ class Doorkeeper:
         self._is_welcome = is_welcome
         self._limits = limits
         self._counters = counters
-        self._half_open: Counter[str] = Counter()
-        self._open: Counter[str] = Counter()
+        # Of handshakes the oldest gives way, which comes to nothing; of peers whoever came last.
+        self._half_open = Places(
+            per_client_max=limits.half_open_per_ip_max,
+            total_max=limits.half_open_total_max,
+            is_oldest_first=True,
+        )
+        self._open = Places(
+            per_client_max=limits.connections_per_ip_max,
+            total_max=limits.connections_inbound_max,
+            is_oldest_first=False,
+        )
         self._of_peer: Counter[ID] = Counter()
         self._sockets: set[Any] = set()
         self._streams: Counter[ID] = Counter()
@@ -61,45 +71,45 @@ class Doorkeeper:
         self._swarm.set_stream_handler(self._admit_stream)
 
     async def _admit_connection(self, read_write_closer: Any, address: Multiaddr) -> None:
-        client = client_of(remote_ip(read_write_closer))
+        ip = remote_ip(read_write_closer)
+        client = Client(group_of(ip), client_of(ip))
         raw = RawConnection(read_write_closer, False)
-        if not self._has_room(client):
+        has_place = self._open.has_room(client, beside=self._beside())
+        handshake = self._half_open.enter(client) if has_place else None
+        if handshake is None:
             self._counters.add("connections_refused")
             await raw.close()
             return
         self._sockets.add(read_write_closer.stream)
+        muxed = None
         try:
-            with slot(self._half_open, client):
+            with handshake:
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
-            peer_id = muxed.peer_id
-            # Asked again: many may have shaken hands meanwhile.
-            is_free = self._has_place(client) and self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX
-            with slot(self._open, client), slot(self._of_peer, peer_id):
-                if is_free and self._is_welcome(peer_id):
-                    await muxed.event_closed.wait()
-                else:
-                    self._counters.add("connections_refused")
+            self._half_open.leave(client, handshake)
+            if muxed is not None:  # else somebody else got its place
+                await self._stay(muxed, client)
         except Exception as error:  # the door: a failed handshake is a stranger's business
             self._counters.add("handshakes_failed")
-            logger.debug("inbound connection from %s failed: %r", client, error)
+            logger.debug("inbound connection from %s failed: %r", client.address, error)
         finally:
+            self._half_open.leave(client, handshake)
             self._sockets.discard(read_write_closer.stream)
             with shielded(1):
                 await trio.aclose_forcefully(read_write_closer.stream)
 
-    def _has_room(self, client: str) -> bool:
-        limits = self._limits
-        return (
-            self._half_open[client] < limits.half_open_per_ip_max
-            and self._half_open.total() < limits.half_open_total_max
-            and self._has_place(client)
-        )
-
-    def _has_place(self, client: str) -> bool:
-        return (
-            self._open[client] < self._limits.connections_per_ip_max
-            and self._open.total() + self._beside() < self._limits.connections_inbound_max
-        )
+    async def _stay(self, muxed: Any, client: Client) -> None:
+        """Let a connection live, if there is still room; many may have shaken hands meanwhile."""
+        peer_id = muxed.peer_id
+        is_welcome = self._of_peer[peer_id] < CONNECTIONS_PER_PEER_MAX and self._is_welcome(peer_id)
+        place = self._open.enter(client, beside=self._beside()) if is_welcome else None
+        if place is None:
+            self._counters.add("connections_refused")
+            return
+        try:
+            with place, slot(self._of_peer, peer_id):
+                await muxed.event_closed.wait()
+        finally:
+            self._open.leave(client, place)
 
     def _beside(self) -> int:
         """Return how many came in and not through this door: by a relay, or because we invited."""
