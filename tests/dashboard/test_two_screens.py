@@ -119,6 +119,7 @@ def test_keyboard__alone_is_enough_to_ask(nodes: list[RealNode], visitor: Visito
     tab_to(page, "Tasks", backwards=True)
     page.keyboard.press("Enter")
     expect(page.locator(".view-tasks")).to_be_visible()
+    expect(page.get_by_label("Type")).to_have_value("echo")  # before, nothing can be asked
     tab_to(page, "Ask the market")
 
     page.keyboard.type("no mouse here")
