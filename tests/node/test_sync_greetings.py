@@ -1,7 +1,6 @@
 """Greetings: each new peer is told who is here, however often another comes back."""
 
 import trio
-import trio.testing
 
 from node.sync import GREETINGS_MAX
 from protocol.ids import PeerId
@@ -44,5 +43,5 @@ async def test_greet__greets_again_whoever_was_answered() -> None:
         for times in (1, 2):
             alice.sync.watch(bob.peer_id, True)
             await until(lambda: alice.net.asks(TOPICS.presence_stream) == times)  # noqa: B023
-            await trio.testing.wait_all_tasks_blocked()
+            await until(lambda: not alice.sync._greetings.statistics().borrowers)
         nursery.cancel_scope.cancel()
