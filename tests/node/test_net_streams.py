@@ -95,11 +95,11 @@ async def test_ask__fails_when_the_answerer_raises_or_the_protocol_is_unknown() 
 
 
 async def test_ask__fails_in_time_when_no_answer_comes() -> None:
-    asker, answerer = a_pair(ask_s=0.3)
+    asker, answerer = a_pair(ask_s=2.0)
     async with running(asker, answerer):
         peer = await asker.net.dial(answerer.net.addresses()[0])
 
-        with trio.fail_after(3), pytest.raises(PeerFailed, match=r"did not answer .* in 0.3 s"):
+        with trio.fail_after(10), pytest.raises(PeerFailed, match=r"did not answer .* in 2 s"):
             await asker.net.ask(peer, SLOW, b"x")
 
         assert await asker.net.ask(peer, ECHO, b"still here") == b"still here"
@@ -129,7 +129,7 @@ async def leave_soon(station: Station, peer: PeerId) -> None:
 
 
 async def test_answering__serves_a_few_at_once_and_refuses_the_rest() -> None:
-    asker, answerer = a_pair(answers_per_peer_max=2, ask_s=1.0)
+    asker, answerer = a_pair(answers_per_peer_max=2, ask_s=3.0)
     failures: list[str] = []
 
     async def ask_slowly() -> None:
