@@ -145,7 +145,7 @@ def test_demo_run__says_so_if_one_node_differs(
     liar.known = shared.known
     liar.shown = replace(liar.shown, state_digest="00" * 32)
 
-    outcome = run_with([shared, shared, liar], tmp_path, seconds=3)
+    outcome = run_with([shared, shared, liar], tmp_path, seconds=8)
 
     assert not outcome.agreed
     assert "the nodes do NOT agree: their state digests differ" in capsys.readouterr().out
