@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
 from bootstrap.neighbours import Neighbours
+from bootstrap.network_group import host_at
 from bootstrap.peer_book import ADDRESSES_PER_PEER_MAX, PeerBook
-from bootstrap.reachable import is_within_reach
+from bootstrap.reachable import by_turns, is_within_reach
 from protocol.ids import PeerId
+from protocol.params import ADDRESSES_MAX
 
 
 def take_in(
@@ -21,6 +23,10 @@ def take_in(
 ) -> bool:
     """Note the addresses of a peer in the book; return whether there is news among them.
 
+    Of all that one presence may name, ADDRESSES_PER_PEER_MAX that may be dialled are taken, of each
+    kind some. What is far off or of somebody else by its text is left out before it is parsed,
+    which takes a third of a millisecond.
+
     Args:
         book: Changed in place.
         peer_id: Whose addresses they are, and who signed them.
@@ -32,12 +38,22 @@ def take_in(
     """
     is_news = False
     source = None
-    for text in addresses[:ADDRESSES_PER_PEER_MAX]:
+    likely = [
+        text
+        for text in addresses[:ADDRESSES_MAX]
+        if text.endswith(f"/p2p/{peer_id}")
+        and (is_local or is_within_reach(host_at(text), neighbours.hosts()))
+    ]
+    taken_count = 0
+    for text in by_turns(likely, is_near=is_local):
+        if taken_count == ADDRESSES_PER_PEER_MAX:
+            break
         parsed = _parse_quietly(text)
         if parsed is None or parsed.peer_id != peer_id:
             continue
         if not is_local and not is_within_reach(parsed.host, neighbours.hosts()):
             continue
+        taken_count += 1
         if source is None and not book.knows(parsed.text):
             source = neighbours.group_of(teller)
         is_news |= book.heard(parsed.text, now_ms, source or "")

@@ -6,8 +6,10 @@ Whoever can have us dial any host has us look at our own machine and our own net
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import chain, zip_longest
 
-from bootstrap.network_group import is_private
+from bootstrap.addresses import CIRCUIT
+from bootstrap.network_group import host_at, is_private
 
 
 def is_within_reach(host: str, neighbours: Iterable[str]) -> bool:
@@ -28,8 +30,32 @@ def is_within_reach(host: str, neighbours: Iterable[str]) -> bool:
     if ip.is_loopback:
         return any(one.is_loopback for one in map(_plain, neighbours) if one is not None)
     if is_private(str(ip)):
-        return any(is_private(str(_plain(neighbour))) for neighbour in neighbours)
+        return any(map(_is_inner, neighbours))
     return True
+
+
+def by_turns(addresses: Iterable[str], *, is_near: bool = False) -> list[str]:
+    """Order the addresses of one node so that by the first few it is reached from anywhere.
+
+    Public ones, those behind a relay and private ones take turns, each kind in the order it has:
+    the bridges of a machine with containers leave room for where it can be dialled.
+
+    Args:
+        addresses: Multiaddrs.
+        is_near: Whether they are for the same local network: then a private one comes first, and
+            those behind a relay after all others.
+    """
+    public: list[str] = []
+    private: list[str] = []
+    circuits: list[str] = []
+    for text in dict.fromkeys(addresses):
+        if CIRCUIT in text:
+            circuits.append(text)
+        else:
+            (private if is_private(host_at(text)) else public).append(text)
+    turns = (private, public) if is_near else (public, circuits, private)
+    taken = [text for text in chain(*zip_longest(*turns)) if text is not None]
+    return [*taken, *circuits] if is_near else taken
 
 
 _CACHED_MAX = 4_096
@@ -44,3 +70,8 @@ def _plain(host: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(ip, "ipv4_mapped", None) or ip
+
+
+@lru_cache(maxsize=_CACHED_MAX)  # asked of every neighbour for every address somebody names
+def _is_inner(host: str) -> bool:
+    return is_private(str(_plain(host)))

@@ -15,6 +15,7 @@ from multiaddr import Multiaddr
 
 from bootstrap.addresses import TEXT_BYTES_MAX as ADDRESS_BYTES_MAX
 from bootstrap.addresses import BadAddress, parse_address
+from bootstrap.reachable import by_turns
 from node.errors import UsageError
 from node.names import key_of, peer_id_of
 from node.network_limits import MEMBERS_MAX, RANGES, check_params
@@ -69,15 +70,20 @@ class Invite:
 
 
 def make_invite(network: Network, peer_id: PeerId, addresses: tuple[str, ...]) -> Invite:
-    """Return an invite to a network by one of its nodes; the first few addresses are taken."""
+    """Return an invite to a network by one of its nodes.
+
+    Of more addresses than fit, public ones, those behind a relay and private ones are taken by
+    turns: who follows it may be far away or in the next room.
+    """
     count = len(network.params.members)
+    is_few = len(addresses) <= ADDRESSES_MAX
     return Invite(
         network.network_id,
         network.params.name,
         None if count else network,
         count,
         peer_id,
-        addresses[:ADDRESSES_MAX],
+        addresses if is_few else tuple(by_turns(addresses)[:ADDRESSES_MAX]),
     )
 
 

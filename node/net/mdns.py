@@ -21,13 +21,14 @@ from zeroconf import (
 )
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
+from bootstrap.reachable import by_turns
 from node.net.scopes import shielded
 from protocol.ids import PeerId
 
 logger = logging.getLogger(__name__)
 
 SERVICE = "_aimarket._tcp.local."
-ADDRESSES_MAX = 4  # of one node; more than one only where it has several interfaces
+ADDRESSES_MAX = 4  # of one node; more than one only where it has several interfaces; private first
 NAMES_WAITING_MAX = 64  # answers that wait to be looked at; more are dropped
 LOOKUP_MS = 3_000
 SAY_AGAIN_S = 10.0  # between two looks whether our addresses changed
@@ -127,7 +128,8 @@ class LocalNetwork:
     async def _say_forever(self, zeroconf: Zeroconf) -> None:
         said: dict[str, str] = {}
         while True:
-            told = {f"a{n}": text for n, text in enumerate(self._addresses()[:ADDRESSES_MAX])}
+            few = by_turns(self._addresses(), is_near=True)[:ADDRESSES_MAX]
+            told = {f"a{n}": text for n, text in enumerate(few)}
             if told != said and told:
                 say = zeroconf.update_service if said else zeroconf.register_service
                 try:

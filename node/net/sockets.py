@@ -1,7 +1,8 @@
 """Connections seen from below: addresses of this machine, and the socket under a connection."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -9,12 +10,15 @@ from libp2p.abc import INetConn
 from libp2p.utils.address_validation import expand_wildcard_address
 from multiaddr import Multiaddr
 
+from bootstrap.network_group import is_private
 from node.errors import StartError
 from node.net.circuit import CircuitEnd
 
 # From a swarm connection down to the TCP stream: the layers and the attribute that names the next.
 _LAYERS = ("muxed_conn", "secured_conn", "conn", "read_writer", "read_write_closer", "stream")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - recognised, never bound here
+# Hosts out there, to ask the kernel for the way: RFC 5737 and RFC 3849 keep them for documents.
+_FAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
 def read_multiaddr(address: str) -> Multiaddr:
@@ -59,7 +63,7 @@ def check_free(address: Multiaddr) -> None:
 def dialable(listening: Sequence[Multiaddr]) -> list[Multiaddr]:
     """Return the addresses others can dial: a wildcard becomes this machine's interfaces.
 
-    Loopback is named only where nothing else is.
+    Loopback is named only where nothing else is; the order is that of `widest_first`.
     """
     found: list[Multiaddr] = []
     for address in listening:
@@ -72,7 +76,30 @@ def dialable(listening: Sequence[Multiaddr]) -> list[Multiaddr]:
         ]
         public = [each for each in interfaces if not _is_local(_host(each))]
         found.extend(public or interfaces)
-    return list(dict.fromkeys(found))
+    return widest_first(list(dict.fromkeys(found)), facing_hosts())
+
+
+def widest_first(addresses: Sequence[Multiaddr], facing: Collection[str]) -> list[Multiaddr]:
+    """Order addresses by how many may dial them, else as they were.
+
+    Public ones come first, then those by which this machine faces the internet, and last those of
+    bridges and the like: many who are told of us take only the first few.
+
+    Args:
+        addresses: Of TCP over IP.
+        facing: The hosts by which this machine faces the internet.
+    """
+    return sorted(addresses, key=lambda one: (is_private(_host(one)), _host(one) not in facing))
+
+
+def facing_hosts() -> set[str]:
+    """Return this machine's addresses towards the internet, as it routes now; nothing is sent."""
+    found: set[str] = set()
+    for family, far in _FAR:
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
+            found.add(str(probe.getsockname()[0]))
+    return found
 
 
 def find_socket(conn: INetConn) -> trio.SocketStream | None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.reachable import is_within_reach
+from bootstrap.addresses import CIRCUIT
+from bootstrap.network_group import host_at, is_private
+from bootstrap.reachable import by_turns, is_within_reach
 
 INNER = ["127.0.0.1", "10.1.2.3", "172.16.0.9", "192.168.1.1", "169.254.7.7", "100.64.0.1", "::1"]
 INNER += ["fe80::1", "fd00::7", "::ffff:127.0.0.1", "::ffff:192.168.1.1"]
@@ -39,3 +41,38 @@ def test_public_address__is_dialled_whoever_is_near(ip: object, neighbours: list
     plain = getattr(plain, "ipv4_mapped", None) or plain
     if plain.is_global and not plain.is_multicast:
         assert is_within_reach(str(ip), neighbours)
+
+
+PUBLIC = [f"/ip4/203.0.113.{n}/tcp/1" for n in range(5)] + ["/dns4/a.example/tcp/1"]
+PRIVATE = [f"/ip4/172.{n}.0.1/tcp/1" for n in range(16, 22)]
+CIRCUITS = [f"{PUBLIC[n]}/p2p/R{n}/p2p-circuit" for n in range(5)]
+
+
+@given(st.lists(st.sampled_from([*PUBLIC, *PRIVATE, *CIRCUITS])), st.booleans())
+def test_by_turns__has_every_kind_among_the_first_and_keeps_its_order(
+    addresses: list[str], is_near: bool
+) -> None:
+    ordered = by_turns(addresses, is_near=is_near)
+
+    def kind_of(text: str) -> str:
+        return "circuit" if CIRCUIT in text else str(is_private(host_at(text)))
+
+    kinds = {kind_of(text) for text in addresses} - ({"circuit"} if is_near else set())
+    assert sorted(ordered) == sorted(set(addresses))
+    assert kinds <= {kind_of(text) for text in ordered[:3]}
+    for kind in (*kinds, "circuit"):
+        mine = [text for text in ordered if kind_of(text) == kind]
+        assert mine == [text for text in dict.fromkeys(addresses) if kind_of(text) == kind]
+
+
+def test_by_turns__begins_with_what_is_nearest_for_the_same_local_network() -> None:
+    said = [CIRCUITS[0], *PUBLIC[:2], *PRIVATE[:2]]
+
+    assert by_turns(said) == [PUBLIC[0], CIRCUITS[0], PRIVATE[0], PUBLIC[1], PRIVATE[1]]
+    assert by_turns(said, is_near=True) == [
+        PRIVATE[0],
+        PUBLIC[0],
+        PRIVATE[1],
+        PUBLIC[1],
+        CIRCUITS[0],
+    ]

@@ -52,6 +52,20 @@ def test_read_invite__reads_what_was_written(network: Network, places: tuple[str
     assert (invite.network is None) == bool(network.params.members)
 
 
+def test_make_invite__has_room_for_who_is_far_away_and_who_is_near() -> None:
+    network = network_of(NetworkParams())
+    bridges = [f"/ip4/172.{n}.0.1/tcp/7460/p2p/{ME}" for n in range(17, 22)]
+    far, circuit = f"/ip4/203.0.113.5/tcp/7460/p2p/{ME}", f"{RELAY}/p2p/{ME}"
+
+    assert make_invite(network, ME, (*bridges, circuit, far)).addresses == (
+        far,
+        circuit,
+        *bridges[:2],
+    )
+    few = (*bridges[:3], far)
+    assert make_invite(network, ME, few).addresses == few
+
+
 @settings(deadline=None)
 @given(networks, addresses, st.data())
 def test_read_invite__refuses_every_mutation_or_reads_the_same(

@@ -16,7 +16,7 @@ from node.net.mdns import (
     LocalNetwork,
 )
 from protocol.ids import PeerId
-from tests.bootstrap.peer_names import address, peer
+from tests.bootstrap.peer_names import address, peer, public
 
 NETWORK = "ab" * 16
 Found = dict[PeerId, list[str]]
@@ -59,6 +59,22 @@ def test_info__of_a_named_place_has_no_ip_address() -> None:
 
     assert info.addresses == []
     assert info.decoded_properties["a0"] == named
+
+
+async def test_say_forever__says_what_is_nearest_and_leaves_room_for_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    circuit = f"{public(9, 9)}/p2p-circuit/p2p/{peer(1)}"
+    wide = [public(n, 1) for n in range(5)]
+    near = [address(1, port) for port in range(4001, 4006)]
+    zeroconf = Mock()
+
+    with trio.move_on_after(SAY_AGAIN_S / 2):
+        await a_node({}, circuit, *wide, *near)._say_forever(zeroconf)
+
+    (info,) = zeroconf.register_service.call_args.args
+    said = [info.decoded_properties[f"a{n}"] for n in range(ADDRESSES_MAX)]
+    assert said == [near[0], wide[0], near[1], wide[1]]
 
 
 async def test_say_forever__lives_with_an_address_it_cannot_say(
