@@ -148,7 +148,10 @@ def _place(row: Row) -> Place | None:
         parsed = parse_address(address)
     except BadAddress:
         return None
-    if len(source) > GROUP_BYTES_MAX:
+    try:
+        if len(source.encode()) > GROUP_BYTES_MAX:
+            return None
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
         return None
     place = place_at(parsed, heard_ms=heard_ms, source=source)
     return replace(place, worked_ms=worked_ms, failures=failures)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bootstrap.book_file import BOOK_BYTES_MAX, VERSION, encode_book, open_book
@@ -108,6 +108,41 @@ def test_open_book__says_that_a_damaged_book_starts_empty(data: bytes) -> None:
     assert book.places() == ()
     assert complaint.startswith("the peer book is damaged and starts empty: ")
     assert "\n" not in complaint
+
+
+TEXTS = st.text(st.characters(exclude_categories=())) | st.sampled_from(
+    ["\ud800", "x" * 300, "1.2", f"{address(3)}\udfff"]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(TEXTS, some, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(["anchors", "tried", "new", "pins"]), st.integers(0, 4), ANYTHING | TEXTS)
+@example("new", 4, "\ud800")
+def test_open_book__starts_whatever_one_field_of_a_row_says(
+    table: str, at: int, value: object
+) -> None:
+    whole = a_book([("worked", 0, number, 4001, 0) for number in range(2)])
+    whole.heard(public(5, 1), 1, "9.9")
+    whole.anchor([public(0, 1)])
+    whole.pin("/ip4/192.0.2.7/tcp/1", peer(1), 1)
+    document = json.loads(encode_book(whole))
+    row = document[table][0]
+    row[at % len(row)] = value
+
+    book, complaint = open_book(json.dumps(document).encode(), [address(9)])
+
+    assert address(9) in {place.address for place in book.places()}
+    assert complaint == "" or complaint.startswith(("the peer book is damaged", "left out"))
+    again, complaint = open_book(encode_book(book))
+    assert complaint == ""
+    assert {place.address for place in (*again.tried(), *again.rumours())} == {
+        place.address for place in (*book.tried(), *book.rumours())
+    }
 
 
 def test_open_book__reads_version_1() -> None:
