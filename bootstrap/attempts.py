@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from bootstrap.dial_policy import (
     PEER_DIALS_MAX,
+    PEER_WINDOW_MS,
     Pace,
     Trial,
     after_failure,
@@ -48,16 +49,17 @@ class Attempts:
     def weary(self) -> set[str]:
         """Return the peers that were dialled so often of late that they are left alone."""
         now_ms = self._clock_ms()
+        self._forget_dials(now_ms)
         return {peer for peer, dials in self._dials_ms.items() if not may_dial(dials, now_ms)}
 
     def begin(self, peer: str) -> None:
         """Count one dial of a peer; only while some are left."""
-        self._pace = self._pace.at(self._clock_ms()).less_one()
+        now_ms = self._clock_ms()
+        self._pace = self._pace.at(now_ms).less_one()
+        self._forget_dials(now_ms)
         dials = self._dials_ms.pop(peer, None) or deque(maxlen=PEER_DIALS_MAX)
-        dials.append(self._clock_ms())
+        dials.append(now_ms)
         self._dials_ms[peer] = dials
-        while len(self._dials_ms) > TRIALS_MAX:
-            del self._dials_ms[next(iter(self._dials_ms))]
 
     def failed(self, address: str) -> None:
         """Note that an attempt led to nothing."""
@@ -77,6 +79,14 @@ class Attempts:
         now_ms = self._clock_ms()
         for address, trial in self._trials.items():
             self._trials[address] = after_move(trial, now_ms, self._dice())
+
+    def _forget_dials(self, now_ms: int) -> None:
+        """Drop who was not dialled of late; what stays is as much as the pace lets begin."""
+        while self._dials_ms:
+            peer, dials = next(iter(self._dials_ms.items()))  # the one that was dialled longest ago
+            if now_ms - dials[-1] < PEER_WINDOW_MS:
+                return
+            del self._dials_ms[peer]
 
     def _take(self, address: str) -> Trial:
         return self._trials.pop(address, Trial())

@@ -135,11 +135,17 @@ def choose(
         outbound: The groups that each peer counts in which we dialled, or are dialling.
         now_ms: The moment.
         most: How many may be dialled.
-        dice: A number from 0 up to but not including 1, thrown once for each peer.
+        dice: A number from 0 up to but not including 1, thrown once for each peer that may be
+            dialled.
     """
     if most <= 0:
         return []
-    free = [place for place in places if place.peer_id not in connected]
+    has_enough = len(outbound) >= OUTBOUND_TARGET
+    free = [
+        place
+        for place in places
+        if place.peer_id not in connected and (place.is_configured or not has_enough)
+    ]
     groups = Counter(group for each in outbound for group in each)
     lots = {peer_id: dice() for peer_id in dict.fromkeys(place.peer_id for place in free)}
     alone = {place.address: _rank(place, trials, {}, lots, now_ms) for place in free}

@@ -203,6 +203,29 @@ def test_choose__stops_at_enough_outbound_except_for_what_is_configured() -> Non
     assert len(chosen_of([*PLACES, configured], *outbound[:-2])) == 2
 
 
+def test_choose__weighs_nobody_who_is_not_needed() -> None:
+    configured = Place(address(50), peer(50), "a", is_configured=True)
+    throws = 0
+
+    def throw() -> float:
+        nonlocal throws
+        throws += 1
+        return 0.0
+
+    chosen = choose(
+        [*PLACES, configured],
+        trials={},
+        connected=(),
+        outbound=[{f"other {n}"} for n in range(OUTBOUND_TARGET)],
+        now_ms=50,
+        most=4,
+        dice=throw,
+    )
+
+    assert chosen == [configured]
+    assert throws == 1
+
+
 def test_choose__spreads_over_groups_while_it_has_the_choice() -> None:
     crowd = [a_place(n, "crowd", worked_ms=100 + n) for n in range(1, 20)]
     others = [a_place(n, worked_ms=n) for n in range(20, 30)]
