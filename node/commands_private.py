@@ -111,7 +111,7 @@ def show(file: str | None, find_client: Callable[[], Client], as_json: bool) -> 
         from node.network_file import load_network
         from node.show import network_view
 
-        read = load_network(Path(file))
+        read = load_network(Path(file), by="")
         found, bootstrap = asdict(network_view(read.network)), read.bootstrap
     if as_json:
         print_json({**found, **({} if file is None else {"bootstrap": bootstrap})})

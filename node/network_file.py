@@ -66,8 +66,12 @@ def write_network(file: NetworkFile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def load_network(path: Path) -> NetworkFile:
+def load_network(path: Path, *, by: str = "--network ") -> NetworkFile:
     """Read the file of a network.
+
+    Args:
+        path: Where it is.
+        by: What named it, as an error begins.
 
     Raises:
         UsageError: There is none, it cannot be read, or something in it is wrong.
@@ -77,7 +81,7 @@ def load_network(path: Path) -> NetworkFile:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise UsageError(f"--network {path}: {error.strerror}") from error
+        raise UsageError(f"{by}{path}: {error.strerror}") from error
     return read_network(raw, path)
 
 

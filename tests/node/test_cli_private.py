@@ -120,6 +120,7 @@ def test_network_show__of_no_file_is_one_line(tmp_path: Path) -> None:
 
     assert ended.code == 2
     assert ended.err.endswith("none.toml: No such file or directory\n")
+    assert "--network" not in ended.err
 
 
 async def test_network_show__shows_that_of_the_running_node(
