@@ -17,6 +17,8 @@ ED25519_ID_PREFIX = bytes.fromhex("002408011220")  # identity multihash of a 32-
 ED25519_ID_BYTES = len(ED25519_ID_PREFIX) + 32
 UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - refused, never bound
 NAME_BYTES_MAX = 253
+NO_UNDERSCORE = "no '_' may be in the name of a host: name it otherwise, or write its IP address"
+# The `_` is for lists of addresses; of hosts the multiaddr package takes no name that has one.
 _NAME = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?\.?")
 # What ends so may be an IPv4 address to a resolver, which takes hundreds of spellings of each. The
 # "ends-in-a-number checker" of the WHATWG URL standard, https://url.spec.whatwg.org/#host-parsing.
@@ -94,7 +96,14 @@ def read_parts(text: str, shown: str) -> tuple[Multiaddr, list[str], dict[str, s
         names = [part.name for part in address.protocols()]
         return address, names, {name: str(address.value_for_protocol(name)) for name in names}
     except Exception as error:  # the multiaddr package raises what its codecs raise
+        if has_underscore(text):
+            raise BadAddress(f"bad address {shown}: {NO_UNDERSCORE}") from error
         raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+
+
+def has_underscore(text: str) -> bool:
+    """Answer whether what would be a multiaddr begins with a name that has a `_` in it."""
+    return re.match("/dns[46]?/[^/]*_", text) is not None
 
 
 def check_name(name: str, shown: str) -> None:
@@ -109,7 +118,7 @@ def check_name(name: str, shown: str) -> None:
     """
     if not _NAME.fullmatch(name) or len(name) > NAME_BYTES_MAX or ".." in name:
         raise BadAddress(
-            f"bad address {shown}: {name!r} is no name: at most {NAME_BYTES_MAX} of A-Z, 0-9, . - _"
+            f"bad address {shown}: {name!r} is no name: at most {NAME_BYTES_MAX} of A-Z, 0-9, . -"
         )
     if _ENDS_IN_A_NUMBER.fullmatch(name):
         raise BadAddress(

@@ -7,8 +7,16 @@ from pathlib import Path
 
 from multiaddr import Multiaddr
 
-from bootstrap.addresses import FIRST_PARTS, UNSPECIFIED, BadAddress, check_name
-from bootstrap.leads import parse_lead
+from bootstrap.addresses import (
+    FIRST_PARTS,
+    NO_UNDERSCORE,
+    TEXT_BYTES_MAX,
+    UNSPECIFIED,
+    BadAddress,
+    check_name,
+    has_underscore,
+)
+from bootstrap.leads import ID_BYTES, parse_lead
 from node.errors import UsageError
 from node.network_limits import check_params
 from node.operate import Place
@@ -157,10 +165,15 @@ def check_listen(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Return addresses a socket of this machine can be bound to.
 
     Raises:
-        UsageError: One is not an IP address with a TCP port.
+        UsageError: One is not an IP address with a TCP port, or is named twice.
     """
+    seen: set[str] = set()
     for address in addresses:
         _check_place("--listen", address, ("ip4", "ip6"))
+        plain = str(Multiaddr(address))
+        if plain in seen:
+            raise UsageError(f"--listen {address!r}: is named twice; name it once")
+        seen.add(plain)
     return addresses
 
 
@@ -168,7 +181,7 @@ def check_announce(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Return addresses others can be told of.
 
     Raises:
-        UsageError: One is not a host with a TCP port, or nobody can dial it.
+        UsageError: One is not a host with a TCP port, is too long, or nobody can dial it.
     """
     for address in addresses:
         _check_place("--announce", address, FIRST_PARTS)
@@ -181,6 +194,10 @@ def check_announce(addresses: tuple[str, ...]) -> tuple[str, ...]:
                 check_name(str(host), "there")
             except BadAddress as error:
                 raise UsageError(f"--announce {address!r}: {error}") from error
+        full_bytes = len(str(Multiaddr(address))) + ID_BYTES
+        if full_bytes > TEXT_BYTES_MAX:
+            need = f"{full_bytes} bytes with its /p2p/PEER_ID, at most {TEXT_BYTES_MAX}"
+            raise UsageError(f"--announce {address!r}: {need}")
     return addresses
 
 
@@ -321,4 +338,6 @@ def _check_place(option: str, address: str, hosts: tuple[str, ...]) -> None:
     if len(names) != 2 or names[0] not in hosts or names[1] != "tcp":
         shown = repr(address if len(address) <= 100 else address[:97] + "...")
         need = "write it as /ip4/HOST/tcp/PORT, the port from 0 to 65535"
+        if has_underscore(address) and hosts == FIRST_PARTS:
+            need = NO_UNDERSCORE
         raise UsageError(f"{option} {shown}: {need}")

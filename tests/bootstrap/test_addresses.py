@@ -77,6 +77,8 @@ def test_parse_address__reads_who_is_behind_a_relay() -> None:
         (f"/dns4/{'a' * 300}/tcp/4001/p2p/{PEER}", "longer than 256 bytes"),
         (f"/dns4/bücher.example/tcp/4001/p2p/{PEER}", "is no name"),
         (f"/dns/１.2.3.4/tcp/4001/p2p/{PEER}", "is no name"),
+        (f"/dns4/a+b/tcp/4001/p2p/{PEER}", "not a multiaddr"),
+        (f"/dns6/boot_1.example/tcp/4001/p2p/{PEER}", "no '_' may be in the name of a host"),
         *((f"/dns4/{host}/tcp/4001/p2p/{PEER}", "ends in a number") for host in IPS_IN_DISGUISE),
     ],
 )
