@@ -44,7 +44,7 @@ class Container(RealNode):
             env=self.surroundings(),
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
             check=False,
         )
         assert "Traceback" not in ran.stderr
@@ -79,5 +79,5 @@ def test_health_check__tells_a_node_that_serves_from_one_that_does_not(
     assert before[0] == after[0] == 69
     assert lonely == (0, "ok\n")
     assert not_ready[0] == 75
-    assert "a first exchange with a peer" in not_ready[1]
+    assert "not_ready" in not_ready[1]  # what it waits for changes by itself: model, peer
     assert ready == ((0, "ok\n"), (0, "ready\n"))
