@@ -12,7 +12,7 @@ import pytest
 
 from tests.loopback.nodes import RealNode, environment, street
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 CASES_MIN = 500
 SEED = 1
@@ -59,7 +59,7 @@ def fuzz(node: RealNode, folder: Path, *options: str, token: str | None) -> tupl
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=350,
         check=False,
     )
     words = ended.stdout + ended.stderr
