@@ -32,8 +32,8 @@ const emptyMark = () =>
   );
 
 /** A state in a word with its mark; never in colour alone. */
-export const badge = (state, title = stateHint(state)) =>
-  h("span", { class: `badge is-${state}`, title }, h("i", { "aria-hidden": "true" }), stateWord(state));
+export const badge = (state, title = stateHint(state), word = stateWord(state)) =>
+  h("span", { class: `badge is-${state}`, title }, h("i", { "aria-hidden": "true" }), word);
 
 /** A moment: how long ago, and exactly when the pointer rests on it. `keepTime` renews it. */
 export function when(ms) {
@@ -103,9 +103,23 @@ export function say(words) {
   document.getElementById("said").textContent = words;
 }
 
-/** An answer on one line; of a long digest the first digits. */
-export const answer = (text) =>
-  /^[0-9a-f]{32,}$/.test(text) ? h("code", { title: text }, `${text.slice(0, 12)}…`) : name(text);
+const ANSWER_CUT = 40; // signs of an answer in a list: a guess at what leaves room for the rest
+
+/** An answer in words, with a mark for each sign that cannot be seen; cut where so many signs are asked for. */
+export const answerWords = (text, most = Infinity) => (line(text) === "" ? "(empty)" : nickname(text, most));
+
+/** An answer, cut as lists need it, or `whole`; of a long digest the first digits, which copy the rest. */
+export function answer(text, { whole = false } = {}) {
+  if (/^[0-9a-f]{32,}$/.test(text)) {
+    const shown = `${text.slice(0, 12)}…`;
+    return whole ? id(text, "answer", { shown }) : h("code", { title: text }, shown);
+  }
+  const all = answerWords(text);
+  const shown = answerWords(text, ANSWER_CUT);
+  if (line(text) === "") return h("span", { class: "quiet" }, all);
+  if (shown === all) return h("bdi", { class: "name" }, all);
+  return whole ? h("bdi", { class: "name long" }, all) : h("bdi", { class: "name", title: all }, shown);
+}
 
 /** A share as a bar with its number. */
 export const bar = (share, text, { title, tone = "" } = {}) =>

@@ -42,7 +42,7 @@ function counts(reasons) {
     "dl",
     { class: "counts" },
     reasons.counts.map((one) => [
-      h("dt", { dir: "auto" }, answer(one.answer), one.error && h("small", {}, " refused")),
+      h("dt", { dir: "auto" }, answer(one.answer, { whole: true }), one.error && h("small", {}, " refused")),
       h("dd", {}, bar(one.jurors / seats, `${one.jurors} of ${seats}`, { tone: one.jurors >= reasons.quorum && !one.error ? "good" : "" })),
     ]),
     h("dt", { class: "quiet" }, "quorum"),
@@ -56,7 +56,7 @@ function jurors(reasons) {
       "tr",
       { key: one.worker.peer_id },
       h("th", { scope: "row" }, who(one.worker)),
-      h("td", { dir: "auto" }, one.answer === null ? h("span", { class: "quiet" }, "–") : answer(one.answer)),
+      h("td", { dir: "auto" }, one.answer === null ? h("span", { class: "quiet" }, "–") : answer(one.answer, { whole: true })),
       num(one.margin === null ? "–" : percent(one.margin), "wide"),
       h("td", {}, one.mark ?? h("span", { class: "quiet" }, "not counted")),
       num(one.points),
