@@ -51,10 +51,10 @@ def test_task__that_was_given_up_says_so_and_not_that_it_is_void(
 
     page.get_by_role("button", name="Give it up").click()
 
-    expect(page.locator(".verdict .badge")).to_have_text("cancelled")
+    expect(page.locator(".verdict .badge")).to_have_text("given up")
     go(page, "/tasks")
     badge = page.get_by_role("row", name="given up").locator(".badge")
-    expect(badge).to_have_text("cancelled")
+    expect(badge).to_have_text("given up")
     expect(badge).to_have_attribute("title", "given up by its submitter here")
 
 

@@ -1,24 +1,34 @@
 // The seats of a task as a row of envelopes: empty, sealed, opened.
 
 import { h, s } from "../dom.js";
-import { percent } from "../format.js";
+import { counted, percent } from "../format.js";
 import { answer as answerOf, id, section, who } from "../parts.js";
+import { isForNothing, isGivenUp } from "./tasks.js";
 
 const MARKS = { agreed: "agreed", dissented: "another answer", excused: "excused: a near tie", absent: "never opened" };
 
-/** One tile for each seat: before the jury, those who sealed; after it, the jurors. */
+/** One tile for each seat: before the jury, those who sealed; after it, the jurors. A void task seats nobody. */
 export function seatTiles(task, reasons, standBys) {
+  if (task.state === "void") return h("ul", { class: "seats" }, task.committed.map((one) => voidTile(one, openersOf(reasons))));
   if (reasons.jurors.length)
     return h("ul", { class: "seats" }, reasons.jurors.map((juror) => jurorTile(juror, task, standBys)));
-  const sealed = task.committed.slice(0, Math.max(task.seats, task.committed.length));
-  const free = Math.max(0, task.seats - sealed.length);
+  const free = Math.max(0, task.seats - task.committed.length);
+  const [sealed, waits] = isGivenUp(task) ? ["sealed, and stays so", "stays free"] : ["sealed", "waits for an answer"];
   return h(
     "ul",
     { class: "seats" },
-    sealed.map((one) => tile(one.peer_id, "sealed", who(one), "sealed", standBys.has(one.peer_id) && stoodIn())),
-    Array.from({ length: free }, (_, at) => tile(`free${at}`, "free", h("span", { class: "quiet" }, "free"), "waits for an answer")),
+    task.committed.map((one) => tile(one.peer_id, "sealed", who(one), sealed, standBys.has(one.peer_id) && stoodIn())),
+    Array.from({ length: free }, (_, at) => tile(`free${at}`, "free", h("span", { class: "quiet" }, "free"), waits)),
   );
 }
+
+/** The peer ids of those who opened an answer, whether it counts or not. */
+export const openersOf = (reasons) => new Set(reasons.records.filter((one) => one.kind === "reveal").map((one) => one.author.peer_id));
+
+const voidTile = (one, openers) =>
+  openers.has(one.peer_id)
+    ? tile(one.peer_id, "opened", who(one), "opened, and counts for nothing")
+    : tile(one.peer_id, "sealed", who(one), "sealed, and counts for nothing");
 
 function jurorTile(juror, task, standBys) {
   const { worker, answer } = juror;
@@ -35,7 +45,7 @@ function jurorTile(juror, task, standBys) {
     who(worker),
     juror.error ? "refused the input" : (MARKS[juror.mark] ?? "opened"),
     stood,
-    h("p", { class: "answer", dir: "auto" }, answerOf(answer)),
+    h("p", { class: "answer", dir: "auto" }, answerOf(answer, { whole: true })),
     opened && !juror.error && h("small", { class: "num" }, `sure ${percent(opened.confidence)}`),
     juror.points > 0 && h("small", { class: "point" }, "+1 point"),
   );
@@ -65,7 +75,7 @@ function envelope(kind) {
 export function runners(task, reasons, standBys) {
   const sealed = new Set(task.committed.map((one) => one.peer_id));
   const waiting = [...standBys.values()].filter((one) => !sealed.has(one.peer_id));
-  if (reasons.jurors.length || (waiting.length === 0 && reasons.missing.length === 0)) return null;
+  if (isForNothing(task) || reasons.jurors.length || (waiting.length === 0 && reasons.missing.length === 0)) return null;
   const late = reasons.missing.filter((one) => !standBys.has(one.worker.peer_id));
   return section(
     "Asked, not sealed yet",
@@ -73,7 +83,7 @@ export function runners(task, reasons, standBys) {
     h(
       "ul",
       { class: "runners" },
-      late.map((one) => h("li", { key: one.worker.peer_id }, who(one.worker), h("small", {}, one.live ? `live, ${one.load} runs wait there` : "gone quiet"))),
+      late.map((one) => h("li", { key: one.worker.peer_id }, who(one.worker), h("small", {}, one.live ? `live, ${counted(one.load, "run")} ${one.load === 1 ? "waits" : "wait"} there` : "gone quiet"))),
       waiting.map((one) => h("li", { key: `s${one.peer_id}` }, who(one), h("small", { class: "stood" }, "stand-by: may start if others stay away"))),
     ),
   );

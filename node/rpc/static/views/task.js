@@ -4,18 +4,19 @@ import { live } from "../live.js";
 import { get, getBlob, path, post } from "../api.js";
 import { h, show } from "../dom.js";
 import { after, counted, line, short, span } from "../format.js";
-import { answer, badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
-import { runners, seatTiles } from "./seats.js";
-import { isGivenUp, stateBadge } from "./tasks.js";
+import { answer, answerWords, badge, failure, id, name, quote, say, section, to, when, who } from "../parts.js";
+import { openersOf, runners, seatTiles } from "./seats.js";
+import { givenUpBadge, isForNothing, isGivenUp, stateBadge } from "./tasks.js";
 import { why } from "./why.js";
 
 const AT_WORK_MS = 1_000; // while it is under way, waits count down
+const ALONE = "one worker alone answered: nobody checked it";
 
 export function mount(root, { parameter, signal, mayWrite, setTitle }) {
   const problem = h("p", { class: "problem", role: "alert" });
   const body = h("div", {});
   root.append(body, problem);
-  const seen = { standBys: new Map(), state: "" };
+  const seen = { standBys: new Map(), words: "" };
   const view = live(
     body,
     {
@@ -51,9 +52,32 @@ function isOfChain(event, body) {
 /** Keep who was a stand-by while this page was open, and tell what changed to those who listen. */
 function remember(seen, { task, reasons }) {
   for (const step of reasons.next) if (step.kind === "stand_by") for (const one of step.workers) seen.standBys.set(one.peer_id, one);
-  const said = task.state === "final" ? `final: ${line(task.answer ?? "", 60)}` : task.state;
-  if (seen.state && seen.state !== said) say(`The task is ${said}`);
-  seen.state = said;
+  const words = inWords(task);
+  if (seen.words && seen.words !== words) say(words);
+  seen.words = words;
+}
+
+/** What has become of a task, all attempts at it taken together. */
+function inWords(task) {
+  const other = findOther(task);
+  const what = other ? `Try ${other.attempt + 1}` : "The task";
+  const { state } = other ?? task;
+  if (state === "final") return `${what} is final: ${answerWords(task.answer ?? "", 60)}`;
+  return `${what} is ${(other ? isAttemptGivenUp(task, other) : isGivenUp(task)) ? "given up" : state}`;
+}
+
+/** The attempt whose answer counts, or else the last one; null if it is the one the page is of. */
+function findOther(task) {
+  const one = task.attempts.findLast(({ state }) => state === "final") ?? task.attempts.at(-1);
+  return one === undefined || one.task_id === task.task_id ? null : one;
+}
+
+/** Nothing is expected of a chain whose last attempt is open: it was given up. */
+const isAttemptGivenUp = (task, one) => task.settled && task.chain_state === "open" && one === task.attempts.at(-1);
+
+function attemptBadge(task, one) {
+  if (one.task_id === task.task_id) return stateBadge(task);
+  return isAttemptGivenUp(task, one) ? givenUpBadge() : badge(one.state);
 }
 
 function page(found, seen, doing) {
@@ -83,29 +107,49 @@ function page(found, seen, doing) {
     ),
     stages(task, reasons),
     section(
-      "Seats",
+      task.state === "void" ? "Who sealed an answer" : "Seats",
       { key: "seats", hint: seatHint(task) },
       seatTiles(task, reasons, seen.standBys),
     ),
     runners(task, reasons, seen.standBys),
-    next(reasons, found.at, isLast),
+    next(task, reasons, found.at, isLast),
     task.attempts.length > 1 && attempts(task),
     why(reasons),
     doings(task, doing),
   ];
 }
 
+/** What came of it; where another attempt has the answer, or goes on, that comes first. */
 function outcome(task, reasons) {
-  if (task.state === "final")
-    return h(
-      "p",
-      { class: "verdict is-final", key: "verdict" },
-      badge("final"),
-      h("strong", { dir: "auto" }, answer(reasons.answer ?? "")),
-      h("span", { class: "quiet" }, task.unreplicated ? "one worker alone answered: nobody checked it" : `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`),
-    );
-  return h("p", { class: "verdict", key: "verdict" }, stateBadge(task), !isGivenUp(task) && h("span", {}, line(task.waiting || reasons.because[0], 200)));
+  const other = findOther(task);
+  const isFinal = (other ?? task).state === "final";
+  const main = (...children) => h("p", { class: `verdict ${isFinal ? "is-final" : ""}`, key: "verdict" }, children);
+  if (other === null) return main(ownOutcome(task, reasons));
+  return [
+    main(
+      h("span", {}, h("a", { href: to("tasks", other.task_id) }, `try ${other.attempt + 1}`), " is ", attemptBadge(task, other), isFinal && ":"),
+      isFinal && task.answer !== null && said(task.answer),
+      isFinal && task.unreplicated && h("span", { class: "quiet" }, ALONE), // told of the chain, not of this attempt
+    ),
+    h("p", { class: "quiet", key: "own" }, `This is try ${task.attempt + 1}: `, ownOutcome(task, reasons).map((one) => [one, " "])),
+  ];
 }
+
+const said = (text) => h("strong", { dir: "auto" }, answer(text, { whole: true }));
+
+function ownOutcome(task, reasons) {
+  if (task.state !== "final") return [stateBadge(task), h("span", {}, line(whyUndecided(task, reasons), 200))];
+  const agreed = `${reasons.most} of ${counted(task.seats, "seat")} agree; ${task.quorum} had to`;
+  return [badge("final"), reasons.answer !== null && said(reasons.answer), h("span", { class: "quiet" }, reasons.jurors.length === 1 ? ALONE : agreed)];
+}
+
+function whyUndecided(task, reasons) {
+  if (isGivenUp(task)) return "this node does nothing more for it";
+  const decisive = reasons.because.find((one) => one.endsWith(`: ${reasons.state}`)) ?? reasons.because.at(-1);
+  return (task.state !== "void" && task.waiting) || decisive;
+}
+
+const ENDS = { void: "Void", split: "Split" };
 
 /** The five steps of a life, each with the moment it was reached as far as records tell. */
 function stages(task, reasons) {
@@ -116,21 +160,22 @@ function stages(task, reasons) {
   const seals = moment("commit");
   const opens = moment("reveal");
   const jury = moment("jury");
-  const opened = reasons.jurors.filter((one) => one.answer !== null).length;
-  const isSeated = reasons.jurors.length > 0;
+  const isSeated = reasons.jury_sizes.length > 0;
+  const jurors = reasons.jurors.length; // none where it is void
+  const opened = jurors ? reasons.jurors.filter((one) => one.answer !== null).length : openersOf(reasons).size;
   const list = [
     ["Asked", true, task.created_ms],
     ["Sealed", task.committed.length > 0 || isSeated, seals && Math.min(...seals), `${task.committed.length}`],
-    ["Jury signed", isSeated, jury && Math.min(...jury), isSeated ? `${reasons.jurors.length}` : ""],
-    ["Opened", opened > 0, opens && Math.max(...opens), isSeated ? `${opened} of ${reasons.jurors.length}` : ""],
-    [task.state === "void" ? "Void" : task.state === "split" ? "Split" : "Verdict", ["final", "split", "void"].includes(task.state), null, ""],
+    ["Jury signed", isSeated, jury && Math.min(...jury), reasons.jury_sizes.join(" and ")],
+    ["Opened", opened > 0, opens && Math.max(...opens), jurors ? `${opened} of ${jurors}` : opened > 0 && `${opened}`],
+    [ENDS[task.state] ?? (isGivenUp(task) ? "Given up" : "Verdict"), isGivenUp(task) || ["final", "split", "void"].includes(task.state), null, ""],
   ];
   const from = task.created_ms;
   return h(
     "ol",
     { class: "stages", key: "stages", "aria-label": "How far it is" },
     list.map(([words, isDone, at, more], index) => {
-      const isNow = !isDone && (index === 0 || list[index - 1][1]);
+      const isNow = !isDone && !isForNothing(task) && (index === 0 || list[index - 1][1]);
       return h(
         "li",
         { key: words, class: isDone ? "done" : isNow ? "now" : "", "aria-current": isNow ? "step" : null },
@@ -142,13 +187,15 @@ function stages(task, reasons) {
 }
 
 function seatHint(task) {
+  if (task.state === "void") return "A void task seats nobody: of what was sealed or opened, nothing counts.";
+  if (isGivenUp(task)) return "It was given up before a jury was signed: nobody opens what was sealed.";
   if (task.jurors.length) return "Who was seated, what each opened, and what it earned.";
   return `Answers are sealed first. Nobody, this node included, can read them before the jury is signed; ${task.quorum} of ${task.seats} must then agree.`;
 }
 
 /** What comes next, and when. */
-function next(reasons, at, isLast) {
-  if (reasons.next.length === 0) return null;
+function next(task, reasons, at, isLast) {
+  if (reasons.next.length === 0 || isGivenUp(task)) return null; // its outcome says that nothing does
   return section(
     isLast ? "What happens next" : "What happened to it",
     { key: "next" },
@@ -187,7 +234,7 @@ function attempts(task) {
           "li",
           { key: one.task_id, "aria-current": one.task_id === task.task_id ? "true" : null },
           h("a", { href: to("tasks", one.task_id) }, `try ${one.attempt + 1}`, h("code", {}, short(one.task_id))),
-          one.task_id === task.task_id ? stateBadge(task) : badge(one.state),
+          attemptBadge(task, one),
           h("small", {}, counted(one.seats, "seat")),
         ),
       ),

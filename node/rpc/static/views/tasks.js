@@ -16,12 +16,12 @@ export function mount(root, { signal, query, mayWrite, setTitle }) {
   const list = h("div", {});
   root.append(h("h1", {}, "Tasks"));
   if (mayWrite) root.append(submitBox(signal));
-  root.append(section("All tasks", { aside: filters(asked) }, list));
+  root.append(section("All tasks", { aside: filters(asked, mayWrite) }, list));
   live(
     list,
     {
       load: () => get(`/tasks?${terms({ ...asked, limit: PAGE })}`, signal),
-      render: (page) => rows(page, asked),
+      render: (page) => rows(page, asked, mayWrite),
       types: asked.cursor ? [] : ["task", "verdict", "jury", "cancel"],
     },
     signal,
@@ -38,11 +38,15 @@ const here = (asked) => `#/tasks?${terms(asked)}`;
 /** Answer whether a task was given up while it was open: nobody will seat it. */
 export const isGivenUp = (task) => task.cancelled && task.state === "open";
 
-/** The badge of a task, of one that was given up, too. */
-export const stateBadge = (task) =>
-  isGivenUp(task) ? badge("cancelled", "given up by its submitter here") : badge(task.state);
+/** Answer whether no verdict can come of a task, whatever is opened. */
+export const isForNothing = (task) => task.state === "void" || isGivenUp(task);
 
-function filters(asked) {
+export const givenUpBadge = () => badge("cancelled", "given up by its submitter here", "given up");
+
+/** The badge of a task, of one that was given up, too. */
+export const stateBadge = (task) => (isGivenUp(task) ? givenUpBadge() : badge(task.state));
+
+function filters(asked, mayWrite) {
   const none = { state: "", mine: "", submitter: "", type: "" };
   const link = (words, isOn, more) =>
     h("a", { class: "chip", href: here({ ...asked, cursor: "", ...more }), "aria-current": isOn ? "true" : null }, words);
@@ -50,18 +54,18 @@ function filters(asked) {
     "div",
     { class: "chips", role: "group", "aria-label": "Which tasks" },
     link("all", Object.keys(none).every((key) => !asked[key]), none),
-    link("mine", asked.mine, { mine: asked.mine ? "" : "true" }),
+    (mayWrite || asked.mine) && link("mine", asked.mine, { mine: asked.mine ? "" : "true" }),
     STATES.map((state) => link(state, asked.state === state, { state })),
     asked.submitter && link(`of ${line(asked.submitter, 20)} ×`, true, { submitter: "" }),
   );
 }
 
-function rows(page, asked) {
+function rows(page, asked, mayWrite) {
   if (page.tasks.length === 0 && !page.next) {
     const isFiltered = ["state", "mine", "submitter", "type", "cursor"].some((key) => asked[key]);
     return isFiltered
       ? empty("No task fits.", h("a", { href: "#/tasks" }, "Show all of them"))
-      : empty("No task was asked yet.", "Ask above, or with ", h("code", {}, 'aimarket submit "a lovely film"'), ".");
+      : empty("No task was asked yet.", mayWrite ? "Ask above, or with " : "Whoever runs a node asks with ", h("code", {}, 'aimarket submit "a lovely film"'), ".");
   }
   if (page.tasks.length === 0) {
     const which = asked.cursor ? "None of the older tasks looked through fits." : "None of the newest tasks fits.";
