@@ -44,11 +44,13 @@ POLICY = "; ".join(
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",  # kept, and asked for anew with what it was
 }
+# Keeps a page that knows a secret apart from whoever opened it. Over plain HTTP from another
+# machine a browser ignores it with an error on the console: the screen for everybody goes without.
+OPENER_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,10 @@ def _below(folder: Traversable, path: str) -> Iterator[tuple[str, PageFile]]:
 class WithPage:
     """An ASGI application that answers for the page, and leaves all else to another."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Take the other one."""
+    def __init__(self, app: ASGIApp, *, is_for_strangers: bool = False) -> None:
+        """Take the other one, and whether the page is shown to everybody and knows no secret."""
         self._app = app
+        self._headers = HEADERS if is_for_strangers else HEADERS | OPENER_HEADERS
         self._files = page_files()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +113,7 @@ class WithPage:
         if scope["method"] not in PAGE_METHODS:
             allowed = {"Allow": ", ".join(PAGE_METHODS)}
             return error_response(405, "method_not_allowed", "the page can only be read", allowed)
-        headers = {**HEADERS, "ETag": file.etag}
+        headers = {**self._headers, "ETag": file.etag}
         if any(file.etag in known for known in _known(scope)):
             return Response(status_code=304, headers=headers)
         return Response(file.content, headers={**headers, "Content-Type": file.kind})

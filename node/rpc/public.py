@@ -58,7 +58,7 @@ def create_public_app(
     """
     streams = StreamRules(STREAMS_MAX, keep_alive_seconds, PAUSE_SECONDS)
     router = build_router(services, streams=streams, wait_seconds_max=0)
-    app = WithPage(web_app(router, is_for_strangers=True))
+    app = WithPage(web_app(router, is_for_strangers=True), is_for_strangers=True)
     return PublicGuard(app, pace, services.meter.note_refusal)
 
 

@@ -258,6 +258,16 @@ async def test_public__takes_no_body_and_knows_no_token() -> None:
     assert token.headers["cache-control"] == "no-store"
 
 
+async def test_public__does_not_send_what_browsers_ignore_over_plain_http() -> None:
+    """They say so in an error on the console; the page has no secret to be kept from its opener."""
+    async with public() as client:
+        answers = [await client.get(path) for path in ("/", "/ui/main.js")]
+
+    for answer in answers:
+        assert answer.status_code == 200
+        assert "cross-origin-opener-policy" not in answer.headers
+
+
 async def test_public__counts_what_it_refuses_apart_from_the_owners_requests() -> None:
     meter = FakeMeter()
     async with public(services(FakeMarket(), meter=meter)) as client:
