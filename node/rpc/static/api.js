@@ -22,13 +22,13 @@ export class ApiError extends Error {
 /** Get a document. Throws ApiError, or whatever the signal aborts with. */
 export const get = (path, signal) => ask(path, { signal });
 
-/** Send a document, get one back. */
+/** Send a document, or the bytes of one; get one back. */
 export const post = (path, body, signal) =>
   ask(path, {
     signal,
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: typeof body === "string" ? body : JSON.stringify(body),
+    body: body instanceof ArrayBuffer ? body : JSON.stringify(body),
   });
 
 /** Get an answer as a file. */

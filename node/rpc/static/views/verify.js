@@ -1,8 +1,8 @@
 // Checks a certificate that somebody gave us: drop the file, see what it proves and what not.
 
-import { post } from "../api.js";
+import { get, post } from "../api.js";
 import { h, show } from "../dom.js";
-import { bytes, counted, line } from "../format.js";
+import { bytes, count, counted, line, nickname } from "../format.js";
 import { answer as answerOf, badge, failure, fact, facts, id, quote, say, section, sentences } from "../parts.js";
 import { pause } from "../stream.js";
 
@@ -37,7 +37,7 @@ export function mount(root, { signal, mayWrite, setTitle }) {
         if (file) check(file);
         else {
           begin();
-          show(result, h("p", { class: "note bad", role: "alert" }, "That is no file: drop a certificate, as a task's page gives it."));
+          refuse("That is no file: drop a certificate, as a task's page gives it.");
         }
       },
     },
@@ -57,18 +57,26 @@ export function mount(root, { signal, mayWrite, setTitle }) {
     return current.signal;
   }
 
+  const refuse = (words) => show(result, h("p", { class: "note bad", role: "alert" }, words));
+
   async function check(file) {
     const own = begin();
     input.value = "";
     if (file.size > BYTES_MAX) {
-      show(result, h("p", { class: "note bad", role: "alert" }, `${line(file.name, 60)} has ${bytes(file.size)}; a certificate has at most ${bytes(BYTES_MAX)}.`));
+      refuse(`${line(file.name, 60)} has ${count(file.size)} bytes; a certificate has at most ${count(BYTES_MAX)}.`);
       return;
     }
     show(result, h("p", { class: "quiet" }, `Checking ${line(file.name, 60)}, ${bytes(file.size)} …`));
+    const content = await file.arrayBuffer().catch(() => null); // as it is: as text it might grow
+    if (own.aborted) return;
+    if (content === null) {
+      refuse(`${line(file.name, 60)} cannot be read; is it a folder?`);
+      return;
+    }
     try {
-      const proof = await prove(await file.text(), own);
+      const [proof, { network_id: here }] = await Promise.all([prove(content, own), get("/network", own)]);
       if (own.aborted) return;
-      show(result, told(proof, file));
+      show(result, told(proof, file, here));
       say("The certificate is good");
     } catch (error) {
       if (own.aborted) return;
@@ -80,10 +88,10 @@ export function mount(root, { signal, mayWrite, setTitle }) {
 }
 
 /** Have the node check it. It takes one at a time, and may be at one that nobody waits for any more. */
-async function prove(text, signal) {
+async function prove(content, signal) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await post("/certificates/verify", text, signal);
+      return await post("/certificates/verify", content, signal);
     } catch (error) {
       if (error.code !== "busy" || tries === BUSY_TRIES) throw error;
       await pause(BUSY_PAUSE_MS, signal);
@@ -91,8 +99,9 @@ async function prove(text, signal) {
   }
 }
 
-function told(proof, file) {
+function told(proof, file, here) {
   const answer = proof.answer === null ? null : typeof proof.answer === "string" ? proof.answer : proof.answer.hex;
+  const whose = proof.network_id === here ? "this node's network" : h("span", { class: "tone warn" }, "another network than this node's");
   return h(
     "article",
     { class: "proof", key: proof.task_id + file.lastModified },
@@ -102,9 +111,12 @@ function told(proof, file) {
       fact("Task", id(proof.task_id, "task id")),
       fact("Seats", String(proof.seats), proof.single_seat ? "nobody checked it" : ""),
       fact("Records", counted(proof.records, "record"), "each with a good signature"),
-      fact("Network", proof.is_public_network ? "public" : line(proof.network_name, 30) || "private", id(proof.network_id, "network id")),
+      fact("Network", networkOf(proof), [id(proof.network_id, "network id"), " ", whose]),
     ),
     section("It proves", {}, sentences(proof.proves, "proves")),
     section("It does not prove", {}, sentences(proof.does_not_prove, "proves-not")),
   );
 }
+
+/** A private network calls itself whatever it likes, be it "public". */
+const networkOf = (proof) => (proof.is_public_network ? "the public network" : ["private: ", h("bdi", {}, nickname(proof.network_name, 30))]);
