@@ -2,6 +2,9 @@
 
 import { headers } from "./session.js";
 
+// A guess: the dearest question takes the node a second or two, and it gives what is sent to it 10 s.
+const ANSWER_MS = 30_000;
+
 /**
  * A refusal, or no answer at all: `status` is 0 then. `againMs` is when the node wants to be asked
  * again, 0 where it did not say. What is passing may go well the next time.
@@ -31,16 +34,33 @@ export const post = (path, body, signal) =>
     body: body instanceof ArrayBuffer ? body : JSON.stringify(body),
   });
 
-/** Get an answer as a file. */
+/** Get an answer as a file; once it has begun it may take as long as it is large. */
 export async function getBlob(path) {
-  return read(await reach(path, {}), (answer) => answer.blob());
+  return read(await inTime(undefined, (limit) => reach(path, { signal: limit })), (answer) => answer.blob());
 }
 
 /** Open a stream; the answer as it is. */
 export const open = (path, signal, more) => reach(path, { signal, headers: more });
 
-async function ask(path, options) {
-  return read(await reach(path, options), (answer) => answer.json(), options.signal);
+const ask = (path, options) =>
+  inTime(options.signal, async (limit) => read(await reach(path, { ...options, signal: limit }), (answer) => answer.json(), limit));
+
+/** Ask with a signal that also aborts when the node takes too long: what waits for it must go on. */
+async function inTime(signal, work) {
+  const limit = new AbortController();
+  const late = new ApiError(0, "silent", `the node has not answered for ${ANSWER_MS / 1_000} seconds`);
+  const give = () => limit.abort(signal.reason);
+  const timer = setTimeout(() => limit.abort(late), ANSWER_MS);
+  signal?.addEventListener("abort", give, { once: true });
+  if (signal?.aborted) give();
+  try {
+    return await work(limit.signal);
+  } catch (error) {
+    throw limit.signal.reason === late ? late : error; // a body that is cut off may throw a copy
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", give);
+  }
 }
 
 /** Read an answer; one that is cut off, or another program's, is as good as none. */
