@@ -21,6 +21,7 @@ from tests.loopback.nodes import RealNode, Street, aimarket, street, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 PORTS_NOT_DRAWN = (20_000, 32_768)  # below those of `ip_local_port_range`
+NEEDED = "This page needs the secret of its node"
 LATE_MS = 30_000  # a node starts anew, and the page asks in growing pauses
 Seen = list[tuple[str, str | None, int]]  # path, Authorization, and what the node answered
 
@@ -60,6 +61,72 @@ def test_page__asks_for_its_secret_and_takes_what_open_prints(
     assert "token" not in page.evaluate("location.href")
     another = visitor.open_at(endpoint(node)[0])  # a tab without it asks the one that has it
     expect(another.locator(".view-network")).to_be_visible()
+
+
+def test_tab__with_an_old_secret_takes_the_one_another_tab_has(
+    node: RealNode, visitor: Visitor
+) -> None:
+    """As when the browser put it away, and the node was started anew meanwhile."""
+    visitor.allow("status of 401")
+    visitor.open(node)
+    page = visitor.open(node)
+    page.evaluate("sessionStorage.setItem('aimarket.token', 'of-an-earlier-run')")
+
+    page.reload()
+
+    expect(page.locator(".view-network")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('aimarket.token')") == endpoint(node)[1]
+
+
+def test_tab__keeps_its_secret_though_another_is_opened_with_an_old_one(
+    node: RealNode, visitor: Visitor
+) -> None:
+    visitor.allow("status of 401")
+    url, token = endpoint(node)
+    page = visitor.open(node, "/tasks")
+    expect(page.locator("html")).to_have_attribute("data-link", "live")
+    shown: list[str | None] = []
+    page.on("request", lambda one: shown.append(one.headers.get("authorization")))
+
+    old = visitor.open_at(f"{url}/#token=of-an-earlier-run")
+    expect(old.locator(".view-network")).to_be_visible()
+
+    go(page, "/leaderboard")
+    settled(page)
+    assert set(shown) - {None} == {f"Bearer {token}"}  # none for the code of the page
+
+
+def test_tabs__go_on_when_one_of_them_has_the_secret(node: RealNode, visitor: Visitor) -> None:
+    """None of those that wait gives another what was refused, be it asked before or after."""
+    visitor.allow("status of 401")
+    url, _ = endpoint(node)
+    waiting = [visitor.open_at(f"{url}/#token=of-an-earlier-run-{one}") for one in range(2)]
+    waiting.append(visitor.open_at(url))
+    titles = [page.get_by_role("heading", level=1).text_content() for page in waiting]
+
+    visitor.open(node)
+
+    assert titles == [*["The secret of this page is old"] * 2, NEEDED]
+    for page in waiting:
+        expect(page.locator(".view-network")).to_be_visible()
+
+
+def test_entry__says_that_what_was_pasted_is_of_no_use_and_tells_no_other_tab(
+    node: RealNode, visitor: Visitor
+) -> None:
+    visitor.allow("status of 401")
+    page = visitor.open_at(endpoint(node)[0])
+    another = visitor.open_at(endpoint(node)[0])
+    expect(another.get_by_label("Address or secret")).to_be_visible()
+    asked: list[str] = []
+    another.on("request", lambda one: asked.append(one.url))
+    page.get_by_label("Address or secret").fill("mistyped-by-one-sign")
+
+    page.get_by_role("button", name="Open").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("that secret is not this node's")
+    expect(page.get_by_role("heading", name="is old")).to_have_count(0)
+    assert asked == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -43,14 +43,18 @@ route();
 
 /** Find out who this node is; without an answer ask for the secret, or wait for the node. */
 async function enter() {
-  for (;;) {
+  for (let why = "old"; ; ) {
+    const tried = session.held();
     try {
       introduce(await get("/status"), await get("/network"));
+      session.share();
       return;
     } catch (error) {
       if (!(error.status >= 0)) throw error;
-      if (error.status === 401) await entry(main, session.hasToken());
-      else {
+      if (error.status === 401) {
+        if (await session.another(tried)) why = "old";
+        else why = await entry(main, tried === null ? "none" : why);
+      } else {
         warn(line(error.message, 200));
         await new Promise((resolve) => setTimeout(resolve, 1_000));
       }

@@ -1,7 +1,8 @@
 // The secret of a run: how this page gets it, keeps it, and shares it with its other tabs.
 //
 // It comes behind the # of the address that `aimarket open` prints, which no browser sends anywhere;
-// it is taken out of the address at once and kept for this tab alone. A tab without it asks the others.
+// it is taken out of the address at once and kept for this tab alone. A tab without it, or with one of
+// an earlier run, asks the others.
 
 const KEPT = "aimarket.token";
 const ASK_MS = 300;
@@ -13,6 +14,8 @@ let token = null;
 // a program which holds the port meanwhile.
 let known = null;
 const waiting = new Set();
+const refused = new Set(); // what the node took for none of its own: neither given nor taken again
+let isAsking = false;
 
 export const hasToken = () => token !== null;
 export const headers = () => (token === null ? {} : { Authorization: `Bearer ${token}` });
@@ -28,19 +31,37 @@ export async function begin() {
   const given = taken();
   token = given ?? kept();
   channel.onmessage = ({ data }) => {
-    if (data === "ask" && token !== null) channel.postMessage({ token });
-    else if (typeof data?.token === "string" && data.token !== token) keep(data.token);
+    if (data === "ask") {
+      if (token !== null && !refused.has(token)) channel.postMessage({ token, isReply: true });
+      return;
+    }
+    if (typeof data?.token !== "string" || data.token === token || refused.has(data.token)) return;
+    // A reply may come from a tab that slept, and only who asks has nothing better.
+    if (!data.isReply || isAsking) keep(data.token);
   };
-  if (given !== null) {
-    keepHere(given);
-    channel.postMessage({ token: given });
-  } else if (token === null) {
-    await fromOthers();
-  }
+  if (given !== null) keepHere(given);
+  else if (token === null) await fromOthers();
   addEventListener("hashchange", () => {
     const later = taken();
     if (later !== null) use(later);
   });
+}
+
+/** The secret this page has, to say later which one was refused. */
+export const held = () => token;
+
+/** Find another secret than this one, which the node refused: a tab that was open may have been given it. */
+export async function another(than) {
+  if (than !== null) {
+    refused.add(than);
+    if (token === than) await fromOthers();
+  }
+  return token !== than;
+}
+
+/** Give the other tabs the secret of this one, once the node has taken it. */
+export function share() {
+  if (token !== null) channel.postMessage({ token });
 }
 
 /**
@@ -110,11 +131,14 @@ const ask = (path, body, more) =>
 const hexOf = (all) => Array.from(all, (one) => one.toString(16).padStart(2, "0")).join("");
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (one) => parseInt(one, 16));
 
-/** Take a secret the user gave; the other tabs get it, too. */
+/** Take a secret; the other tabs get it, too. */
 export function use(given) {
   keep(given);
-  channel.postMessage({ token: given });
+  share();
 }
+
+/** Take a secret for this tab alone, until it is known to be right. */
+export const attempt = (given) => keep(given);
 
 /** Read a secret out of what `aimarket open` printed, or the bare secret; null if it is neither. */
 export function secretIn(text) {
@@ -131,6 +155,7 @@ function taken() {
 
 function keep(given) {
   token = given;
+  isAsking = false;
   keepHere(given);
   for (const callback of waiting) callback();
 }
@@ -154,11 +179,11 @@ function keepHere(given) {
 
 function fromOthers() {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ASK_MS);
-    onToken(() => {
-      clearTimeout(timer);
-      resolve();
-    });
+    const here = new AbortController();
+    const end = () => (clearTimeout(timer), here.abort(), resolve());
+    const timer = setTimeout(end, ASK_MS);
+    onToken(end, here.signal);
+    isAsking = true; // also after that time: somebody may wake up
     channel.postMessage("ask");
   });
 }
