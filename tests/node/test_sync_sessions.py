@@ -315,7 +315,7 @@ async def test_run__makes_all_logs_equal_without_any_gossip(
 
         while len({fingerprint_below(node.bench.log, LATER_MS) for node in nodes}) > 1:
             mock_clock.jump(0.25)
-            await trio.testing.wait_all_tasks_blocked(0.01)
+            await trio.testing.wait_all_tasks_blocked(0.05)
 
         assert trio.current_time() - began_s <= PERIODS * RANDOM_EVERY_MS / 1_000
         nursery.cancel_scope.cancel()
