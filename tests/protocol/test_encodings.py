@@ -159,8 +159,10 @@ def test_unpack_gossip__refuses_other_encodings() -> None:
 
 
 def test_decode_record__of_the_largest_record_is_quick() -> None:
-    started = time.process_time()
+    seconds = float("inf")
+    for _ in range(3):  # as in `cost_of`
+        started = time.process_time()
+        decode_record(RECORD, NETWORK)
+        seconds = min(seconds, time.process_time() - started)
 
-    decode_record(RECORD, NETWORK)
-
-    assert time.process_time() - started < SLOWEST_S
+    assert seconds < SLOWEST_S
