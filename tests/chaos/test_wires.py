@@ -85,10 +85,10 @@ def test_lose__drops_about_so_many(wires: Wires) -> None:
 
 def test_slow__holds_a_line_to_its_rate(wires: Wires) -> None:
     a, b = wires.plug("a"), wires.plug("b")
-    fast_s = sending_s(a, b, 125_000)
+    fast_s = min(sending_s(a, b, 125_000) for _ in range(3))
 
     wires.slow(1)
-    slow_s = sending_s(a, b, 125_000)
+    slow_s = min(sending_s(a, b, 125_000) for _ in range(3))
 
     assert fast_s < slow_s / 4
     assert 0.8 < slow_s < 4.0

@@ -14,8 +14,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { joinMarket, messageId, tell } from './market.mjs'
 
 const MESHSUB = '/meshsub/1.1.0'
-const READY_MS = 5_000
-const HANG_UP_MS = 5_000
+const READY_MS = 15_000
+const HANG_UP_MS = 15_000
 const DRAIN_MS = 1_000
 const TIMES = 64
 
