@@ -98,6 +98,7 @@ def test_now__puts_what_was_before_below_and_once(
     """On a slow line what happens comes before the answer that says what happened before."""
     node, players = stage
     page = visitor.open(node, "/leaderboard")
+    expect(page.locator("html")).to_have_attribute("data-link", "live")  # else nothing is told yet
     held: list[Route] = []
 
     def hold(route: Route) -> None:
