@@ -80,7 +80,12 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
         bob.launch("--bootstrap", alice.address)
         bob.wait_ready()
         with listening(root / "heard", network, (alice, bob)):
-            work_together(alice, bob)
+            last = work_together(alice, bob)
+            until(
+                lambda: all(text.encode() in (root / "heard").read_bytes() for text in last),
+                within_s=30,
+                what="the listener wrote down what came last, and so what came before",
+            )
         for node in (alice, bob):
             found.said |= answers(node)
             found.said |= surroundings(node)
@@ -112,18 +117,24 @@ def listening(file: Path, network: Network, nodes: tuple[RealNode, ...]) -> Iter
             listener.kill()
 
 
-def work_together(alice: RealNode, bob: RealNode) -> None:
-    """Let each answer a task of the other, and seal an answer that no jury will ever open."""
+def work_together(alice: RealNode, bob: RealNode) -> list[str]:
+    """Let each answer a task of the other, and seal an answer that no jury will ever open.
+
+    Returns the texts that were asked last.
+    """
     for node in (alice, bob):
         wait_capable(node, 1)
         wait_final(node, [node.submit(f"one seat, by {node.name}", seats=1)], within_s=30)
+    last = []
     for node in (alice, bob):
-        task_id = node.submit(f"three seats, two of them empty, by {node.name}", seats=3)
+        last.append(f"three seats, two of them empty, by {node.name}")
+        task_id = node.submit(last[-1], seats=3)
         until(
             lambda node=node, task_id=task_id: node.ask(f"/tasks/{task_id}")["committed"],  # type: ignore[misc]
             within_s=30,
             what=f"{node.name} has a sealed answer",
         )
+    return last
 
 
 def answers(node: RealNode) -> dict[str, bytes]:
