@@ -24,8 +24,8 @@ from node.rpc.routes_events import STREAMS_MAX as OWN_STREAMS_MAX
 from node.rpc.server import serve_rpc
 from node.services import Services
 from tests.fakes_explain import FakeExplainer
-from tests.fakes_market import FakeMarket, FakeProver, a_reporter, a_task, services
-from tests.node.test_rpc_attacks import status_of, talk
+from tests.fakes_market import FakeMarket, a_reporter, a_task, services
+from tests.node.test_rpc_attacks import LongProver, status_of, talk
 from tests.node.test_rpc_events import cancels, following
 from tests.node.test_rpc_public import EVERY, public
 from tests.node.test_rpc_routes import ID
@@ -156,6 +156,7 @@ async def test_public__leaves_the_owner_his_streams_and_he_leaves_theirs() -> No
             ) as owner,
             public(offered, **most) as strangers,
         ):
+            owner.timeout = strangers.timeout = httpx.Timeout(30)
             begun = trio.Semaphore(0)
 
             async def follow(client: httpx.AsyncClient) -> None:
@@ -238,15 +239,6 @@ async def test_public__explains_to_one_at_a_time_and_holds_nobody_else_up() -> N
     assert [(one.status_code, one.json()["code"]) for one in busy] == [(429, "busy")] * 2
     assert {one.headers["retry-after"] for one in busy} == {"1"}
     assert (first, other.status_code, after.status_code) == ([200], 200, 200)
-
-
-class LongProver(FakeProver):
-    """Proves with more than the system takes in for somebody who does not read."""
-
-    CERTIFICATE = b" " * 16 * 1024 * 1024
-
-    async def certificate(self, task_id: str) -> bytes:
-        return self.CERTIFICATE
 
 
 async def asked_unread(held: AsyncExitStack, port: int, address: str) -> int:
