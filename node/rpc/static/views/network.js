@@ -4,17 +4,17 @@ import { live } from "../live.js";
 import { listen } from "../bus.js";
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
-import { count, counted, line, span } from "../format.js";
+import { count, counted, nickname, span } from "../format.js";
 import { answer, badge, empty, fact, facts, id, name, num, say, section, table, to, when, who } from "../parts.js";
 import { picture } from "./picture.js";
 import { stateBadge } from "./tasks.js";
 
-const PEERS_MAX = 400;
+const PEERS_MAX = 400; // a table of more is for no one to read; those connected come first
 const SCROLL_BAR_PX = 24; // the widest there is
 const TOLD_MAX = 40; // lines of what happens
 const BEFORE_MAX = 8; // lines of what happened before
 
-export function mount(root, { signal, setTitle }) {
+export function mount(root, { signal, mayWrite, setTitle }) {
   setTitle("Network");
   const top = h("div", {});
   const drawn = h("div", {});
@@ -53,7 +53,7 @@ export function mount(root, { signal, setTitle }) {
       },
       render: ({ status, peers: found }) => {
         nextFrame(() => draw(status, found));
-        return peerTable(found);
+        return peerTable(found, mayWrite);
       },
       types: ["peer", "scores"],
       every: 5_000,
@@ -62,6 +62,9 @@ export function mount(root, { signal, setTitle }) {
   );
   return peers;
 }
+
+/** Answer whether there may be more peers than the node was asked for. */
+const hasMore = (peers) => peers.length >= PEERS_MAX;
 
 /** Do something once what is there now is painted: of hundreds of peers, table and picture take long enough alone. */
 const nextFrame = (work) => requestAnimationFrame(() => setTimeout(work));
@@ -74,7 +77,7 @@ function drawing(root, signal) {
   const draw = () => {
     if (!latest || signal.aborted) return;
     drawn = wide();
-    show(root, picture(...latest, drawn));
+    show(root, picture(...latest, drawn, hasMore(latest[1])));
   };
   // Not for a scroll bar: with the width goes the height, so it would come and go for ever.
   const sized = new ResizeObserver(() => Math.abs(wide() - drawn) > SCROLL_BAR_PX && draw());
@@ -110,7 +113,7 @@ function overview(status) {
   ];
 }
 
-function peerTable(peers) {
+function peerTable(peers, mayWrite) {
   if (peers.length === 0)
     return section("All peers", {}, empty("Nobody is here yet.", "Start a node elsewhere with ", h("code", {}, "aimarket-node --bootstrap ADDRESS"), "; ", h("code", {}, "aimarket invite"), " prints a link that holds the address."));
   const rows = peers.map((one) =>
@@ -133,7 +136,13 @@ function peerTable(peers) {
     ["Runs waiting", "num"],
     ["Can run", "wide"],
   ];
-  return section("All peers", { aside: h("span", { class: "quiet" }, counted(peers.length, "peer")) }, table("All peers", columns, rows));
+  const isCut = hasMore(peers);
+  return section(
+    "All peers",
+    { aside: h("span", { class: "quiet" }, isCut && "at least ", counted(peers.length, "peer")) },
+    table("All peers", columns, rows),
+    isCut && h("p", { class: "quiet", key: "more" }, `The first ${count(peers.length)}, those connected before others`, mayWrite && ["; more with ", h("code", {}, "aimarket peers")], "."),
+  );
 }
 
 function linkWord(peer) {
@@ -160,7 +169,7 @@ function feed(root, signal) {
     // Not the time of now: whoever reads on after a silence is told much that is old. A gap has none.
     root.prepend(item(event, event.at_ms ?? Date.now(), words));
     while (root.children.length > TOLD_MAX) root.lastChild.remove();
-    if (event.type === "peer") say(`${line(event.worker.worker_id, 40)} ${event.connected ? "joined" : "left"}`);
+    if (event.type === "peer") say(`${nickname(event.worker.worker_id)} ${event.connected ? "joined" : "left"}`);
   };
   let waiting = [];
   listen(

@@ -1,47 +1,42 @@
 // Draws this node, those it is connected to around it, and outside those it only hears of.
 
 import { h, s } from "../dom.js";
-import { counted, nickname, span } from "../format.js";
+import { count, counted, nickname, span } from "../format.js";
 import { empty, to } from "../parts.js";
 import { LATENCY_PX, NAME_PX, Room, measures, places, shortName } from "./places.js";
 
-const NAMED_MAX = 24; // of more, the dots alone say enough
-const NAMELESS = 5; // radius of a dot
 const ALONG = [0.5, 0.62, 0.4]; // where a latency may stand on its line
 const BESIDE = [-4, 13]; // above the line, or below
 
-/** Draw so wide a picture, in pixels. */
-export function picture(status, peers, width) {
+/** Draw so wide a picture, in pixels; there may be more peers than are given. */
+export function picture(status, peers, width, hasMore) {
   if (peers.length === 0) return empty("Alone so far.", "The picture fills as nodes join.");
   const linked = peers.filter((one) => one.connected);
   const heard = peers.filter((one) => !one.connected);
-  const measured = measures(width, heard.length > 0);
-  const { size, centre, inner, outer, radii } = measured;
+  const measured = measures(width, linked.length, heard.length);
+  const { size, centre, me, isNamed, near, far, rings } = measured;
   const at = places(linked, heard, measured);
-  const isNamed = peers.length <= NAMED_MAX;
-  const radius = (peer) => (isNamed ? (peer.connected ? radii.near : radii.far) : NAMELESS);
-  const own = { text: shortName(called(status)), spot: { x: centre, y: centre + radii.me + 17 } };
+  const radius = (peer) => (peer.connected ? near : far);
+  const own = { text: shortName(called(status)), spot: { x: centre, y: centre + me + 17 } };
   const room = new Room();
-  room.dot({ x: centre, y: centre }, radii.me);
+  room.dot({ x: centre, y: centre }, me);
   room.words(own.text, NAME_PX, [own.spot]);
   for (const one of peers) room.dot(at.get(one.peer_id), radius(one));
   const names = isNamed ? namesOf([...linked, ...heard], at, centre, radius, room) : new Map();
   const latencies = isNamed ? latenciesOf(linked, at, centre, room) : new Map();
-  const inStep = peers.filter((one) => one.same_state).length;
-  const said = `${counted(linked.length, "connection")}, ${counted(heard.length, "more peer")} heard of, ${inStep} in step with this node`;
+  const said = inWords(linked.length, heard.length, peers.filter((one) => one.same_state).length, hasMore);
   return [
     s(
       "svg",
-      { class: "picture", viewBox: `0 0 ${size} ${size}`, width: size, height: size, role: "group", "aria-label": `Picture of the network: ${said}` },
-      s("circle", { class: "orbit", cx: centre, cy: centre, r: inner, key: "inner" }),
-      heard.length > 0 && s("circle", { class: "orbit", cx: centre, cy: centre, r: outer, key: "outer" }),
-      s("g", { key: "links", "aria-hidden": "true" }, peers.map((one) => linkOf(one, at, centre, latencies))),
+      { class: `picture ${isNamed ? "" : "many"}`, viewBox: `0 0 ${size} ${size}`, width: size, height: size, role: "group", "aria-label": `Picture of the network: ${said}` },
+      [...rings.linked, ...rings.heard].map((r, ring) => s("circle", { class: "orbit", cx: centre, cy: centre, r, key: `o${ring}` })),
+      s("g", { key: "links", "aria-hidden": "true" }, [...peers].sort(meshLast).map((one) => linkOf(one, at, centre, latencies))),
       s("g", { key: "peers" }, peers.map((one) => dot(one, at.get(one.peer_id), radius(one), names.get(one.peer_id)))),
       s(
         "a",
         { key: "me", class: "node me", href: to("workers", status.peer_id) },
         s("title", {}, `This node, ${called(status)}`),
-        s("circle", { cx: centre, cy: centre, r: radii.me }),
+        s("circle", { cx: centre, cy: centre, r: me }),
         written(own),
       ),
     ),
@@ -54,8 +49,16 @@ export function picture(status, peers, width) {
       h("li", { class: "l-link" }, "connected"),
       h("li", { class: "l-heard" }, "heard of through"),
     ),
-    h("p", { class: "quiet", key: "said" }, `${said}.`),
+    h("p", { class: "quiet", key: "said" }, `${said[0].toUpperCase()}${said.slice(1)}.`),
   ];
+}
+
+/** Say how many there are; those connected come first, so where there are more, they are heard of or all are connected. */
+function inWords(linked, heard, inStep, hasMore) {
+  const [links, others] = [counted(linked, "connection"), `${counted(heard, "more peer")} heard of`];
+  if (!hasMore) return `${links}, ${others}, ${inStep} in step with this node`;
+  const most = heard === 0 ? `at least ${links}` : `${links}, at least ${others}`;
+  return `${most}; of the ${count(linked + heard)} drawn, ${count(inStep)} are in step with this node`;
 }
 
 const called = (worker) => nickname(worker.worker_id);
@@ -90,6 +93,9 @@ function latenciesOf(peers, at, centre, room) {
 
 const written = (words, more) =>
   words && s("text", { ...more, x: words.spot.x.toFixed(1), y: words.spot.y.toFixed(1), "text-anchor": "middle" }, words.text);
+
+/** Lines of the mesh over all others. */
+const meshLast = (one, other) => Number(one.in_mesh) - Number(other.in_mesh);
 
 function linkOf(peer, places, centre, latencies) {
   const at = places.get(peer.peer_id);
