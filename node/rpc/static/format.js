@@ -9,7 +9,14 @@ export const count = (value) => whole.format(value);
 export const counted = (value, word, words = `${word}s`) =>
   `${count(value)} ${value === 1 ? word : words}`;
 
-export const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+/**
+ * A share, rounded down as the node rounds: nothing is surer than it is. It comes as millionths, and is
+ * made whole first, or 0.29 would be 28 %.
+ */
+export function percent(share) {
+  const ppm = Math.round(1e6 * share);
+  return ppm > 0 && ppm < 100_000 ? `${(Math.floor(ppm / 1_000) / 10).toFixed(1)} %` : `${Math.floor(ppm / 10_000)} %`;
+}
 
 /** The first digits of an id, as everywhere else in this project. */
 export const short = (id) => id.slice(0, 8);

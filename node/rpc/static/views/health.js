@@ -3,7 +3,7 @@
 import { live } from "../live.js";
 import { get } from "../api.js";
 import { h } from "../dom.js";
-import { bytes, count, span } from "../format.js";
+import { bytes, count, counted, span } from "../format.js";
 import { fact, facts, id, section } from "../parts.js";
 import { lineChart } from "../charts.js";
 
@@ -107,7 +107,7 @@ function condition(status) {
       fact("Model", status.model.split(":")[0], status.capabilities.map((one) => one.split(" ")[0]).join(", ")),
       fact("Up for", span(status.uptime_s)),
       fact("Runs waiting", count(status.inference_queue)),
-      fact("Compared with peers", `${count(status.sync.sessions)} times`, `${count(status.sync.fetched)} fetched, ${count(status.sync.pushed)} pushed`),
+      fact("Compared with peers", counted(status.sync.sessions, "time"), `${count(status.sync.fetched)} fetched, ${count(status.sync.pushed)} pushed`),
       fact("Peer id", id(status.peer_id, "peer id", { shown: `…${status.peer_id.slice(-8)}` })),
     ),
     h(

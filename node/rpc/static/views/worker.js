@@ -3,10 +3,12 @@
 import { live } from "../live.js";
 import { get, path } from "../api.js";
 import { h } from "../dom.js";
-import { count, counted, line, nickname, percent, span } from "../format.js";
-import { answer, badge, bar, fact, facts, id, name, num, section, sentences, table, to, when, who } from "../parts.js";
+import { count, counted, line, nickname, peerEnd, percent, span } from "../format.js";
+import { answer, badge, bar, empty, fact, facts, id, name, num, section, sentences, table, to, when, who } from "../parts.js";
 import { sparkline } from "../charts.js";
 
+const PEER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/; // of an Ed25519 key, as all are here
+const UNKNOWN = Symbol("unknown");
 const MARKS = { agreed: "agreed", dissented: "dissented", excused: "excused", absent: "never opened" };
 
 export function mount(root, { parameter, signal, setTitle }) {
@@ -16,8 +18,12 @@ export function mount(root, { parameter, signal, setTitle }) {
   const view = live(
     body,
     {
-      load: async () => (await get(path("explain", parameter), signal)).worker,
+      load: () => known(parameter, signal),
       render: (found) => {
+        if (found === UNKNOWN) {
+          setTitle(`Worker ~${peerEnd(parameter)}`);
+          return nothing(parameter);
+        }
         if (!found) return h("p", { class: "note warn" }, "That is no worker.");
         setTitle(nickname(found.worker.worker_id));
         return page(found, only, (next) => ((only = next), view.reload()));
@@ -28,6 +34,28 @@ export function mount(root, { parameter, signal, setTitle }) {
     signal,
   );
 }
+
+/** Ask why somebody stands as it does; UNKNOWN where a peer id may be right, and this node holds nothing of it. */
+async function known(worker, signal) {
+  try {
+    return (await get(path("explain", worker), signal)).worker;
+  } catch (error) {
+    if (error.status === 404 && PEER_ID.test(worker)) return UNKNOWN;
+    throw error;
+  }
+}
+
+/** Somebody who asked, or was here, and did nothing that is counted: no mistake, for links lead here. */
+const nothing = (peerId) => [
+  h("p", { class: "crumbs", key: "crumbs" }, h("a", { href: "#/leaderboard" }, "Leaderboard"), " / worker"),
+  h("h1", { key: "h1" }, `Worker ~${peerEnd(peerId)}`),
+  h("p", { class: "quiet", key: "ids" }, id(peerId, "peer id", { shown: `…${peerId.slice(-8)}` }), " ", h("span", { class: "tone quiet" }, "not here now")),
+  empty(
+    "This node holds nothing of it yet.",
+    "It has no points here, never said how it is called, and is not here now. ",
+    h("a", { href: `#/tasks?submitter=${encodeURIComponent(peerId)}` }, "What it asked"),
+  ),
+];
 
 function page(found, only, choose) {
   const { worker } = found;
