@@ -105,7 +105,7 @@ function told(proof, file, here) {
   return h(
     "article",
     { class: "proof", key: proof.task_id + file.lastModified },
-    h("p", { class: "verdict is-final" }, badge(proof.state), answer !== null && h("strong", {}, answerOf(answer)), h("span", { class: "quiet" }, `${line(file.name, 60)} is good`)),
+    h("p", { class: "verdict is-final" }, badge(proof.state), answer !== null && h("strong", {}, answerOf(answer, { whole: true })), h("span", { class: "quiet" }, `${line(file.name, 60)} is good`)),
     quote(typeof proof.text === "string" ? proof.text : null, "asked"),
     facts(
       fact("Task", id(proof.task_id, "task id")),
