@@ -16,6 +16,7 @@ TIMES = 100 if os.environ.get("AIMARKET_LONG") else 10  # a hundred is what was 
 AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
 CALM, BUSY_FACTOR = 20, 3.0  # answers without strangers, and how much longer one with them may take
+SERVED_MAX = 3  # times that it is asked where it took too long: a host that was hurt stays slow
 GIVEN_UP_S = 10.0
 GIVEN_BACK_WITHIN_S = 45.0  # an answer of 15 s, and two looks of the watchdog
 GROWTH_BYTES_MAX = 12 * 1024 * 1024  # held; what the allocator keeps is given back first
@@ -39,6 +40,7 @@ async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
             await attack(killer, target, 2 * AT_ONCE)
         # On a machine that has more to do than this a host takes its time without strangers, too.
         calm_s = max([await serves(victim, ann, bob) for _ in range(CALM)])
+        within_s = max(SERVE_WITHIN_S, BUSY_FACTOR * calm_s)
         await counted(victim, ann)
         before = victim.rss_bytes()
 
@@ -47,14 +49,15 @@ async def test_killers__leave_a_host_alive_serving_and_no_larger() -> None:
             started_s = trio.current_time()
             await attack(killer, target, TIMES)
             attacked_s = trio.current_time() - started_s
-            served_s = await serves(victim, ann, bob)
-            assert served_s <= max(SERVE_WITHIN_S, BUSY_FACTOR * calm_s), report
+            waits_s = [await serves(victim, ann, bob)]
+            while waits_s[-1] > within_s and len(waits_s) < SERVED_MAX:
+                waits_s.append(await serves(victim, ann, bob))
             name = getattr(killer, "__name__", str(killer))
             stats = await counted(victim, ann)
             grown = (victim.rss_bytes() - before) / 2**20
-            report.append(
-                f"{name}: {attacked_s:.1f} s, served in {served_s:.3f} s, {grown:+.1f} MiB"
-            )
+            waited = ", ".join(f"{wait_s:.3f}" for wait_s in waits_s)
+            report.append(f"{name}: {attacked_s:.1f} s, served in {waited} s, {grown:+.1f} MiB")
+            assert waits_s[-1] <= within_s, report
 
         print("\n".join(report))
         print(stats)

