@@ -133,16 +133,12 @@ def _behind(before: str, rest: str, shown: str) -> PeerAddress:
         relay = parse_address(before)
     except BadAddress as error:
         raise BadAddress(f"bad address {shown}: its relay: {error}") from error
-    try:
-        address = Multiaddr(rest)
-        names = [part.name for part in address.protocols()]
-    except Exception as error:  # the multiaddr package raises what its codecs raise
-        raise BadAddress(f"bad address {shown}: not a multiaddr: {error}") from error
+    address, names, values = read_parts(rest, shown)
     if names != ["p2p"]:
         raise BadAddress(f"bad address {shown}: after {CIRCUIT} comes /p2p/PEER_ID alone")
     if not address.to_bytes()[-ED25519_ID_BYTES:].startswith(ED25519_ID_PREFIX):
         raise BadAddress(f"bad address {shown}: the peer id names no Ed25519 key")
-    peer_id = PeerId(str(address.value_for_protocol("p2p")))
+    peer_id = PeerId(values["p2p"])
     if peer_id == relay.peer_id:
         raise BadAddress(f"bad address {shown}: the relay is the peer itself")
     text = f"{relay.text}{CIRCUIT}{address}"

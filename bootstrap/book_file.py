@@ -13,7 +13,7 @@ from bootstrap.place import Place, place_at
 
 VERSION = 2
 BOOK_BYTES_MAX = 1024 * 1024  # three times what a full book takes
-MOMENT_MAX = 2**53
+MOMENT_MAX = 253_402_300_800_000  # the year 10000, which no date of the library can say
 GROUP_BYTES_MAX = 256
 
 Row = list[Any]

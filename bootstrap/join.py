@@ -157,16 +157,21 @@ class Joiner:
             teller: The connected peer that handed them to us; None if that is not known.
             is_local: Whether the local network itself told us, which no stranger far away can.
         """
-        if peer_id != self._own_id and take_in(
-            self._book,
-            peer_id,
-            addresses,
-            teller=teller,
-            is_local=is_local,
-            neighbours=self._neighbours,
-            now_ms=self._date_ms(),
-        ):
-            self._saving.note_change()
+        if peer_id == self._own_id:
+            return
+        try:
+            if take_in(
+                self._book,
+                peer_id,
+                addresses,
+                teller=teller,
+                is_local=is_local,
+                neighbours=self._neighbours,
+                now_ms=self._date_ms(),
+            ):
+                self._saving.note_change()
+        except Exception as error:  # the door: a stranger chooses what he says of himself
+            self._mistakes.note(f"learn where {peer_id} is", error)
 
     # Whom to dial.
 

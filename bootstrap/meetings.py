@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -139,6 +140,7 @@ class Meetings:
         by_id = {peer.peer_id: peer for peer in peers}
         is_joined = any(peer.outbound and peer.is_ours for peer in peers)
         now_ms = self._clock_ms()
+        start = partial(nursery.start_soon, self._mistakes.outlive)
         for peer_id, met in list(self._met.items()):
             peer = by_id.get(peer_id)
             if peer is None:
@@ -150,10 +152,10 @@ class Meetings:
             elif peer.is_ours and not met.is_proven:
                 self._prove(met)
                 if peer_id in self.feelers:
-                    nursery.start_soon(self._let_go, peer_id)
+                    start(f"let go of {peer_id}", self._let_go, peer_id)
             elif not met.is_proven and not met.is_asked and now_ms - met.since_ms >= PROOF_MS:
                 met.is_asked = True
-                nursery.start_soon(self._examine, peer_id, met)
+                start(f"examine {peer_id}", self._examine, peer_id, met)
         self._keep_anchors(by_id)
 
     def part(self, peers: Sequence[Connected]) -> None:
@@ -213,7 +215,7 @@ class Meetings:
             self._notice_mute(met.address, f"{met.address} is connected, but does not answer")
         else:
             self._tell_foreigner(met.address, networks)
-        await self._hang_up(peer_id)
+        await self._dialer.hang_up(peer_id)
 
     def _tell_foreigner(self, address: str, networks: Sequence[str]) -> None:
         """Leave an address alone for a while at which nobody takes part in our network."""
@@ -229,10 +231,4 @@ class Meetings:
         """Hang up on a feeler, unless it is needed by now."""
         self.feelers.discard(peer_id)
         if sum(peer.outbound and peer.is_ours for peer in self._dialer.peers()) > OUTBOUND_TARGET:
-            await self._hang_up(peer_id)
-
-    async def _hang_up(self, peer_id: PeerId) -> None:
-        try:
             await self._dialer.hang_up(peer_id)
-        except Exception as error:  # the door: no mistake of a dialler may end the node
-            self._mistakes.note(f"hang up on {peer_id}", error)

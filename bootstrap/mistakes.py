@@ -1,6 +1,7 @@
 """What nobody foresaw: noted, and survived. Strangers choose much of what a joining node meets."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger(__name__)
 
@@ -17,3 +18,12 @@ class Mistakes:
         self._kinds.add(type(error))
         what = "a mistake of this program: it could not %s"
         logger.log(level, what, attempt, exc_info=error)
+
+    async def outlive(
+        self, attempt: str, function: Callable[..., Awaitable[None]], *args: object
+    ) -> None:
+        """Run something of which no error may end the node, as a stranger has a hand in it."""
+        try:
+            await function(*args)
+        except Exception as error:  # the door: whatever it is
+            self.note(attempt, error)

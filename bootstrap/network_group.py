@@ -30,7 +30,7 @@ def group_of(host: str, port: int = 0) -> str:
     ('192.0', '2001:db8', 'names')
     """
     try:
-        ip = ip_address(host)
+        ip = ip_address(host.partition("%")[0])
     except ValueError:
         return NAMES
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:

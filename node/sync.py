@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from bootstrap.mistakes import Mistakes
 from node.core.events import PresencesHeard, SigningAllowed
 from node.core.first_word import Candidate, FirstWord
 from node.core.sync import Outcome, Session, SyncPlanner
@@ -29,6 +30,7 @@ from node.names import peer_id_of
 from node.ports import Answerer, Log, Net
 from node.sync_answers import SyncAnswers
 from node.sync_items import SyncItems
+from node.sync_limits import LOOK_S, TOLD_EVERY_S, TOLD_RECORDS_MIN
 from node.sync_session import SyncSession
 from node.views import SyncView
 from protocol.errors import Malformed, ProtocolError
@@ -42,11 +44,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MUTE_S = 5.0  # a peer that does not gossip with us for so long is compared with all the same
-LOOK_S = 0.5  # at least so often it is asked what the node waits for
 GREETINGS_MAX = 16  # at once; the rest wait
 GREETED_WAITING_MAX = 256
-TOLD_EVERY_S = 5.0  # of a long session
-TOLD_RECORDS_MIN = 1_000  # how many make it long
 
 
 class Sync:
@@ -84,6 +83,7 @@ class Sync:
         self.may_sign = signing_allowed and not torn
         self._first_word = FirstWord(_now_ms(), may_be_alone=not torn)
         self._sessions = sessions or Tally()
+        self._mistakes = Mistakes()
         self._loop = loop
         self._log = log
         self._net = net
@@ -179,7 +179,8 @@ class Sync:
                         continue
                 self.items.forget()
                 self._answers.forget()
-                wait_s = (self._planner.look_at_ms(_now_ms()) - _now_ms()) / 1_000
+                now_ms = _now_ms()  # once: what is later than that is no wait behind us
+                wait_s = (self._planner.look_at_ms(now_ms) - now_ms) / 1_000
                 with trio.move_on_after(min(wait_s, LOOK_S)):
                     await self._news.wait()
 
@@ -207,6 +208,7 @@ class Sync:
             topics=self._topics,
             checks=self._checks,
             salt=os.urandom(SALT_BYTES),
+            mistakes=self._mistakes,
         )
         outcome = Outcome.FAILED
         chosen = self._chosen_here()

@@ -14,6 +14,9 @@ FULL_PAGE_BYTES = RESPONSE_BYTES_MAX // 2  # of news in one push: what gossip lo
 FIRST_QUERY_BYTES_MAX = 64  # one fingerprint; answered from the rows, some 30 walks at most
 
 FIRST_S = 3.0  # for the first answer, at most 400 bytes: whoever is silent holds up the others
+LOOK_S = 0.5  # at least so often it is asked what the node waits for
+TOLD_EVERY_S = 5.0  # how far a long session is
+TOLD_RECORDS_MIN = 1_000  # to come or go make it long
 PATIENCE_S = 8.0  # how long a peer may keep us waiting in a session, before it has moved anything;
 BYTES_PER_S_MIN = 32 * 1_024  # what it moves at this rate or faster earns that time back
 

@@ -1,10 +1,11 @@
 """One comparison that we asked for: find out what each side lacks, and move it both ways."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import trio
 
+from bootstrap.mistakes import Mistakes
 from node.core.sync import Outcome, Session
 from node.errors import NetError, NotStored, StoreDamaged, StoreError
 from node.exchange import (
@@ -48,9 +49,11 @@ class SyncSession:
         topics: Topics,
         checks: trio.CapacityLimiter,
         salt: bytes,
+        mistakes: Mistakes,
     ) -> None:
         """Take the doors; `salt` is used if the session is to be salted."""
         self._session = session
+        self._mistakes = mistakes
         self._ask = ask
         self._items = items
         self._topics = topics
@@ -88,7 +91,9 @@ class SyncSession:
         except _CAUSED as error:
             return self._broken_off([error])
         except ExceptionGroup as group:  # two things go on at once while records are fetched
-            return self._broken_off(_singles(group))
+            return self._broken_off(list(_singles(group)))
+        except Exception as error:  # the door: what comes is the peer's choice
+            return self._broken_off([error])
         if not is_done:
             return Outcome.UNFINISHED if self.progress.moved else Outcome.FAILED
         if self._moves.is_refused:
@@ -107,6 +112,10 @@ class SyncSession:
                     extra={"peer": str(self._session.peer)},
                 )
                 return Outcome.WRONG
+        for error in errors:
+            if not isinstance(error, _CAUSED):
+                self._mistakes.note(f"compare logs with {self._session.peer}", error)
+                return Outcome.FAILED
         reason = str(errors[0]) or "too slow"
         logger.info("sync broke off: %s", reason, extra={"peer": str(self._session.peer)})
         is_ours = any(isinstance(error, NotStored | StoreError) for error in errors)
@@ -169,12 +178,9 @@ class SyncSession:
         return await self._items.in_memory(self._session.since_ms)
 
 
-def _singles(group: "ExceptionGroup[Exception]") -> list[Exception]:
-    """Return the errors of a group that a session may end with; any other one is raised."""
-    caused, rest = group.split(_CAUSED)
-    if rest is not None or caused is None:
-        raise group
-    found: list[Exception] = []
-    for error in caused.exceptions:
-        found += _singles(error) if isinstance(error, ExceptionGroup) else [error]
-    return found
+def _singles(group: "ExceptionGroup[Exception]") -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _singles(error)
+        else:
+            yield error

@@ -152,15 +152,18 @@ class ModelProcess:
 @asynccontextmanager
 async def model_process(*, answer_bytes_max: int) -> AsyncIterator[ModelProcess]:
     """Lend a new worker process; kill and reap it at the end, however that comes."""
-    process = await trio.lowlevel.open_process(
-        COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=worker_environment(),
-        # Ctrl-C in a terminal is for the node, which then ends the worker itself.
-        start_new_session=True,
-    )
+    try:
+        process = await trio.lowlevel.open_process(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=worker_environment(),
+            # Ctrl-C in a terminal is for the node, which then ends the worker itself.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessFailed(f"it cannot be started: {error}") from error
     try:
         yield ModelProcess(process, answer_bytes_max=answer_bytes_max)
     finally:

@@ -21,6 +21,7 @@ from zeroconf import (
 )
 
 from bootstrap.addresses import BadAddress, PeerAddress, parse_address
+from bootstrap.mistakes import Mistakes
 from bootstrap.reachable import by_turns
 from node.net.scopes import shielded
 from protocol.ids import PeerId
@@ -59,6 +60,7 @@ class LocalNetwork:
         self._addresses = addresses
         self._found = found
         self._interfaces: Any = InterfaceChoice.All if interfaces is None else interfaces
+        self._mistakes = Mistakes()
         self._name = f"{secrets.token_hex(8)}.{SERVICE}"
         self._send, self._names = trio.open_memory_channel[str](NAMES_WAITING_MAX)
 
@@ -110,8 +112,12 @@ class LocalNetwork:
             except (OSError, Error, ValueError) as error:
                 logger.debug("no answer about %s: %s", name, error)
                 continue
-            if info is not None:
+            if info is None:
+                continue
+            try:
                 self._take(info.decoded_properties)
+            except Exception as error:  # the door: whoever is near says what he likes
+                self._mistakes.note(f"read what {name} says", error)
 
     def _take(self, said: dict[str, str | None]) -> None:
         if said.get("net") != self._network:

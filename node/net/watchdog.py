@@ -82,9 +82,7 @@ class Watchdog:
             return
         self._busy.add(key)
         try:
-            await function(*args)
-        except Exception as error:  # the door: what a connection is like is a stranger's choice
-            self._mistakes.note("look after a connection", error)
+            await self._mistakes.outlive("look after a connection", function, *args)
         finally:
             self._busy.discard(key)
 

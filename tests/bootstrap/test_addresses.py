@@ -25,6 +25,7 @@ IPS_IN_DISGUISE = [
     "09",
 ]
 RSA_PEER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+OTHER_CODEC = "bafyaajaiaejcae4y6ywg2gsfpri3u2sll4632l3j7sutefrbrxejs7sbnpix3e6k"  # dag-pb
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,8 @@ def test_parse_address__reads_who_is_behind_a_relay() -> None:
         (f"/ip4/192.0.2.7/tcp/4001/p2p-circuit/p2p/{PEER}", "add /p2p/PEER_ID"),
         (f"{RELAY}/p2p-circuit", "after /p2p-circuit comes /p2p/PEER_ID alone"),
         (f"{RELAY}/p2p-circuit/p2p/{RSA_PEER}", "names no Ed25519 key"),
+        (f"{RELAY}/p2p-circuit/p2p/{OTHER_CODEC}", "not a multiaddr"),
+        (f"/ip4/192.0.2.7/tcp/4001/p2p/{OTHER_CODEC}", "not a multiaddr"),
         (f"{RELAY}/p2p-circuit/ip4/10.0.0.1/tcp/1/p2p/{PEER}", "PEER_ID alone"),
         (f"{RELAY}/p2p-circuit/p2p/{PEER}/p2p-circuit/p2p/{PEER}", "PEER_ID alone"),
         (f"{RELAY}/p2p-circuit{RELAY[RELAY.index('/p2p/') :]}", "the relay is the peer itself"),

@@ -1,6 +1,7 @@
 """The peer book as a file: what was written is read back, and damage costs no start."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given, settings
@@ -123,6 +124,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=200)
 @given(st.sampled_from(["anchors", "tried", "new", "pins"]), st.integers(0, 4), ANYTHING | TEXTS)
 @example("new", 4, "\ud800")
+@example("pins", 2, 2**53 - 1)
 def test_open_book__starts_whatever_one_field_of_a_row_says(
     table: str, at: int, value: object
 ) -> None:
@@ -138,6 +140,8 @@ def test_open_book__starts_whatever_one_field_of_a_row_says(
 
     assert address(9) in {place.address for place in book.places()}
     assert complaint == "" or complaint.startswith(("the peer book is damaged", "left out"))
+    for _, _, pinned_ms in book.pins():  # the operator is told the day
+        assert datetime.fromtimestamp(pinned_ms / 1000, UTC)
     again, complaint = open_book(encode_book(book))
     assert complaint == ""
     assert {place.address for place in (*again.tried(), *again.rumours())} == {

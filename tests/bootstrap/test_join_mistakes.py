@@ -76,5 +76,19 @@ async def test_join__goes_on_when_an_answer_of_a_peer_is_a_mistake_of_ours(
     assert peer(9) in dialer.links
     assert len(dialer.hung_up) > 1  # each time, so it holds no place
     said = [record.message for record in caplog.records if record.levelname == "ERROR"]
-    assert [line.partition(": it could not ")[2].split()[0] for line in said] == ["ask", "hang"]
+    assert [line.partition(": it could not ")[2].split()[0] for line in said] == ["ask", "examine"]
     assert {place.address: place.failures for place in scene.book.places()}[address(1)] > 0
+
+
+async def test_learn__passes_over_what_nobody_foresaw(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fall(*_args: object, **_named: object) -> bool:
+        raise ValueError("no such codec")
+
+    monkeypatch.setattr("bootstrap.join.take_in", fall)
+    scene = Scene(named=[])
+
+    scene.joiner().learn(peer(1), [address(1)])
+
+    assert "it could not learn where" in caplog.text

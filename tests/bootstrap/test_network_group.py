@@ -26,6 +26,8 @@ from bootstrap.network_group import NETWORK_BITS, client_of, group_of, is_privat
         ("100.128.0.9", "100.128"),
         ("fd00::7", "fd00::7"),
         ("fe80::7", "fe80::7"),
+        ("fe80::7%eth0", "fe80::7"),
+        ("2001:db8:1::7%eth0", "2001:db8"),
         ("127.0.0.1", "127.0.0.1:9"),
         ("::1", "::1:9"),
         ("a.Boot.example.ORG.", "names"),

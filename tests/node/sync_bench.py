@@ -8,6 +8,7 @@ from typing import NamedTuple
 import trio
 import trio.testing
 
+from bootstrap.mistakes import Mistakes
 from consensus.incremental import fold
 from consensus.log import has_record
 from node.core.events import Started
@@ -176,6 +177,7 @@ def a_session(
         topics=TOPICS,
         checks=trio.CapacityLimiter(2),
         salt=SALT,
+        mistakes=Mistakes(),
     )
 
 

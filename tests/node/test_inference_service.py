@@ -6,6 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 import trio
@@ -105,6 +106,28 @@ async def test_service__notices_an_idle_worker_that_dies() -> None:
         assert first_pid is not None
         os.kill(first_pid, signal.SIGKILL)
         await node.wait_error("code -9")
+        await node.wait_ready()
+
+        assert node.service.status.worker_pid != first_pid
+
+
+async def test_service__tries_again_when_no_process_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where there are too many descriptors, or too little memory, for a moment."""
+    async with a_running_service(echo()) as node:
+        first_pid = node.service.status.worker_pid
+        assert first_pid is not None
+        open_process, failures = trio.lowlevel.open_process, [OSError(24, "Too many open files")]
+
+        async def open_late(*args: Any, **named: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await open_process(*args, **named)
+
+        monkeypatch.setattr(trio.lowlevel, "open_process", open_late)
+        os.kill(first_pid, signal.SIGKILL)
+        await node.wait_error("Too many open files")
         await node.wait_ready()
 
         assert node.service.status.worker_pid != first_pid

@@ -52,6 +52,27 @@ async def test_run__finds_the_nodes_of_its_own_network_only() -> None:
     assert by_bob == {peer(1): [address(1)]}
 
 
+async def test_look_up_forever__goes_on_after_what_nobody_foresaw() -> None:
+    heard: list[PeerId] = []
+
+    def find(peer_id: PeerId, _texts: Sequence[str]) -> None:
+        heard.append(peer_id)
+        if len(heard) == 1:
+            raise ValueError("no such codec")
+
+    ann = LocalNetwork(network=NETWORK, addresses=tuple, found=find)
+    said = {"net": NETWORK, "a0": address(1)}
+    zeroconf = Mock(get_service_info=lambda *_: Mock(decoded_properties=said))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ann._look_up_forever, zeroconf)
+        for name in ("one", "two"):
+            ann._enqueue(name)
+        with trio.fail_after(20):
+            while len(heard) < 2:  # noqa: ASYNC110 - a thread of the library tells
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+
+
 def test_info__of_a_named_place_has_no_ip_address() -> None:
     named = f"/dns4/node.example/tcp/7460/p2p/{peer(1)}"
 

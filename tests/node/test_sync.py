@@ -10,7 +10,8 @@ from node.errors import PeerFailed
 from node.exchange import Comparison, pack_blobs, pack_comparison, pack_wanted, read_comparison
 from node.names import peer_id_of
 from node.ports import Peer
-from node.sync import LOOK_S, MUTE_S
+from node.sync import MUTE_S
+from node.sync_limits import LOOK_S
 from protocol.ids import PeerId
 from protocol.reconcile import initiate, proceed, respond
 from protocol.reconcile_items import Item, SortedItems

@@ -13,8 +13,8 @@ from node.core.sync import GAP_MS, RANDOM_EVERY_MS, Outcome
 from node.errors import PeerFailed
 from node.exchange import Comparison, pack_comparison
 from node.gate import open_all
-from node.sync import LOOK_S
 from node.sync_items import FORGOTTEN_S, FRESH_ITEMS_MAX, SNAPSHOT_AGE_S, SyncItems
+from node.sync_limits import LOOK_S
 from node.sync_session import SyncSession
 from protocol.ids import PeerId
 from protocol.reconcile import initiate
