@@ -15,6 +15,7 @@ from node.metering import Family, Histogram, Kind, Sample
 NET_REFUSALS = (
     "answers_refused",
     "circuits_refused",
+    "connections_displaced",
     "connections_refused",
     "gossip_foreign_topic",
     "gossip_frames_bad",

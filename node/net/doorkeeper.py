@@ -17,7 +17,7 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from bootstrap.network_group import client_of, group_of
+from bootstrap.network_group import client_of, group_of, is_private
 from node.net.counters import Counters
 from node.net.limits import NetLimits
 from node.net.places import Client, Places
@@ -71,8 +71,7 @@ class Doorkeeper:
         self._swarm.set_stream_handler(self._admit_stream)
 
     async def _admit_connection(self, read_write_closer: Any, address: Multiaddr) -> None:
-        ip = remote_ip(read_write_closer)
-        client = Client(group_of(ip), client_of(ip))
+        client = who_is_at(remote_ip(read_write_closer))
         raw = RawConnection(read_write_closer, False)
         has_place = self._open.has_room(client, beside=self._beside())
         handshake = self._half_open.enter(client) if has_place else None
@@ -86,6 +85,7 @@ class Doorkeeper:
             with handshake:
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, address)
             self._half_open.leave(client, handshake)
+            self._note_displaced(handshake)
             if muxed is not None:  # else somebody else got its place
                 await self._stay(muxed, client)
         except Exception as error:  # the door: a failed handshake is a stranger's business
@@ -108,8 +108,13 @@ class Doorkeeper:
         try:
             with place, slot(self._of_peer, peer_id):
                 await muxed.event_closed.wait()
+            self._note_displaced(place)
         finally:
             self._open.leave(client, place)
+
+    def _note_displaced(self, place: trio.CancelScope) -> None:
+        if place.cancelled_caught:
+            self._counters.add("connections_displaced")
 
     def _beside(self) -> int:
         """Return how many came in and not through this door: by a relay, or because we invited."""
@@ -145,6 +150,15 @@ async def _see_out(stream: Any) -> None:
             await muxed.read(UNREAD_BYTES)
     if not muxed.closed:
         await end_stream(stream, politely=False)
+
+
+def who_is_at(ip: str) -> Client:
+    """Return who stands behind an IP address, and where that is.
+
+    In private networks whoever has one address of IPv6 has its /64, as elsewhere.
+    """
+    address = client_of(ip)
+    return Client(address if is_private(ip) else group_of(ip), address)
 
 
 @contextmanager

@@ -32,12 +32,14 @@ class Places:
         Args:
             per_client_max: What one client may hold.
             total_max: What all may hold.
-            is_oldest_first: Whether of those who hold most the oldest gives way; else the newest.
+            is_oldest_first: Whether of those who hold most the oldest gives way; else the newest,
+                so that who has been here long stays.
         """
         self._per_client_max = per_client_max
         self._total_max = total_max
-        self._leaving = 0 if is_oldest_first else -1
-        self._held: dict[Client, list[trio.CancelScope]] = {}
+        self._is_oldest_first = is_oldest_first
+        self._entered = 0
+        self._held: dict[Client, dict[int, trio.CancelScope]] = {}  # by when they came
 
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
@@ -62,32 +64,42 @@ class Places:
         if len(self) + beside >= self._total_max:
             most = self._who_gives_way(client)
             assert most is not None  # else there is no room
-            self._held[most].pop(self._leaving).cancel()
+            self._held[most].pop(self._leaving(most)).cancel()
         scope = trio.CancelScope()
-        self._held.setdefault(client, []).append(scope)
+        self._entered += 1
+        self._held.setdefault(client, {})[self._entered] = scope
         return scope
 
     def leave(self, client: Client, scope: trio.CancelScope) -> None:
         """Take a place back, unless somebody else got it already."""
-        scopes = self._held.get(client, [])
-        if scope in scopes:
-            scopes.remove(scope)
+        scopes = self._held.get(client, {})
+        for number in [number for number, one in scopes.items() if one is scope]:
+            del scopes[number]
         if not scopes:
             self._held.pop(client, None)
 
     def _who_gives_way(self, newcomer: Client) -> Client | None:
-        if not self._held:
-            return None
-        by_part: dict[str, int] = {newcomer.part: 0}
+        by_part = {newcomer.part: 0}
         for client, scopes in self._held.items():
             by_part[client.part] = by_part.get(client.part, 0) + len(scopes)
-        part = max(by_part, key=by_part.__getitem__)
-        if by_part[part] >= by_part[newcomer.part] + 2:
-            return self._largest_in(part)
-        largest = self._largest_in(newcomer.part)
+        most = max(by_part.values())
+        if most >= by_part[newcomer.part] + 2:
+            return self._next_of(*(part for part, held in by_part.items() if held == most))
+        largest = self._next_of(newcomer.part)
         is_fair = largest is not None and self.held_by(largest) >= self.held_by(newcomer) + 2
         return largest if is_fair else None
 
-    def _largest_in(self, part: str) -> Client | None:
-        clients = (client for client in self._held if client.part == part)
-        return max(clients, key=self.held_by, default=None)
+    def _next_of(self, *parts: str) -> Client | None:
+        """Return whose place is the next to go of those who hold most within their parts."""
+        largest: dict[str, int] = dict.fromkeys(parts, 1)
+        for client, scopes in self._held.items():
+            if client.part in largest:
+                largest[client.part] = max(largest[client.part], len(scopes))
+        clients = [one for one in self._held if self.held_by(one) == largest.get(one.part)]
+        choose = min if self._is_oldest_first else max
+        return choose(clients, key=self._leaving, default=None)
+
+    def _leaving(self, client: Client) -> int:
+        """Return which of a client's places is the next to go."""
+        numbers = self._held[client]
+        return min(numbers) if self._is_oldest_first else max(numbers)

@@ -2,10 +2,12 @@
 
 from collections import Counter
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.net.doorkeeper import who_is_at
 from node.net.places import Client, Places
 
 PER_CLIENT, TOTAL = 5, 12
@@ -84,6 +86,65 @@ async def test_places__of_a_handshake_the_oldest_leaves_and_of_a_peer_the_newest
         assert shared.enter(CLIENTS[3]) is not None
         gone = [one for one in held if one[1].cancel_called]
         assert gone == [held[:5][leaving]]
+
+
+@given(
+    st.lists(st.sampled_from(CLIENTS), min_size=TOTAL, max_size=60),
+    st.booleans(),
+)
+async def test_places__of_whoever_holds_most_the_first_or_last_leaves(
+    coming: list[Client], is_oldest_first: bool
+) -> None:
+    """Also where many hold equally much: one each in a part, or as much in many parts."""
+    shared = places(is_oldest_first=is_oldest_first)
+    held = come(shared, coming)
+    here = [one for one in held if not one[1].cancel_called]
+    stranger = Client("elsewhere", "elsewhere.1")
+    if shared.enter(stranger) is None or len(here) < TOTAL:
+        return
+
+    ((gone, _),) = leaving = [one for one in here if one[1].cancel_called]
+    parts = Counter(client.part for client, _ in here)
+    by_client = Counter(client for client, _ in here)
+    assert parts[gone.part] == max(parts.values())
+
+    def is_largest(client: Client) -> bool:
+        within = [by_client[one] for one in CLIENTS if one.part == client.part]
+        return parts[client.part] == max(parts.values()) and by_client[client] == max(within)
+
+    might = [one for one in here if is_largest(one[0])]
+    assert leaving == [might[0 if is_oldest_first else -1]]
+
+
+async def test_places__of_those_who_have_been_here_long_are_kept() -> None:
+    """Forty of a part with one each, and then as many others of it as there are places."""
+    shared = Places(per_client_max=64, total_max=96, is_oldest_first=False)
+    honest = come(shared, [Client("a", f"a.{number}") for number in range(40)])
+    crowd = [Client("a", f"a.{number}") for number in range(40, 200)]
+    for turn in range(200):
+        come(shared, crowd)
+        for one in come(shared, [Client("b", f"b.{turn}")]):
+            shared.leave(*one)
+    assert staying(honest).total() == 40
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same_part", "is_same"),
+    [
+        ("fe80::1", "fe80::2", True, True),
+        ("fd00::1", "fd00::ffff", True, True),
+        ("fd00::1", "fd00:0:0:1::1", False, False),
+        ("10.0.0.1", "10.0.0.2", False, False),
+        ("192.0.2.1", "192.0.9.9", True, False),
+        ("2001:db8::1", "2001:db8:0:1::1", True, False),
+        ("2001:db8::1", "2001:db8::2", True, True),
+    ],
+)
+def test_who_is_at__tells_apart_what_costs_something(
+    one: str, other: str, is_same_part: bool, is_same: bool
+) -> None:
+    first, second = who_is_at(one), who_is_at(other)
+    assert (first.part == second.part, first == second) == (is_same_part, is_same)
 
 
 async def test_places__of_equals_stay_theirs() -> None:
