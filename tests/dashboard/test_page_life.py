@@ -96,6 +96,26 @@ def test_tab__keeps_its_secret_though_another_is_opened_with_an_old_one(
     assert set(shown) - {None} == {f"Bearer {token}"}  # none for the code of the page
 
 
+def test_tabs__keep_their_secret_though_one_is_given_a_wrong_one(
+    node: RealNode, visitor: Visitor
+) -> None:
+    """At `localhost` no node knows a page again: what is lost there is gone everywhere."""
+    visitor.allow("status of 401")
+    url, token = endpoint(node)
+    address = f"{url.replace('127.0.0.1', 'localhost')}/#token={token}"
+    pages = [visitor.open_at(address) for _ in range(2)]
+    for page in pages:
+        expect(page.locator("html")).to_have_attribute("data-link", "live")
+
+    with pages[0].expect_response(lambda one: one.status == 401):
+        pages[0].evaluate("location.hash = '#token=mistyped-by-one-sign'")
+
+    for page in pages:
+        go(page, "/leaderboard")
+        settled(page)
+        assert page.evaluate("sessionStorage.getItem('aimarket.token')") == token
+
+
 def test_tabs__go_on_when_one_of_them_has_the_secret(node: RealNode, visitor: Visitor) -> None:
     """None of those that wait gives another what was refused, be it asked before or after."""
     visitor.allow("status of 401")

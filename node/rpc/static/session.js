@@ -7,6 +7,7 @@
 const KEPT = "aimarket.token";
 const ASK_MS = 300;
 const ANSWER_MS = 5_000; // the node needs some; who holds its port may never answer
+const AGAIN_MS = 1_000; // a guess, after no answer; the question costs the node a millisecond
 
 const channel = new BroadcastChannel("aimarket.session");
 let token = null;
@@ -16,6 +17,8 @@ let known = null;
 const waiting = new Set();
 const refused = new Set(); // what the node took for none of its own: neither given nor taken again
 let isAsking = false;
+let isIn = false; // the node has let this page in: a wrong secret must not cost it that
+let latest = null; // of those that came since
 
 export const hasToken = () => token !== null;
 export const headers = () => (token === null ? {} : { Authorization: `Bearer ${token}` });
@@ -43,7 +46,8 @@ export async function begin() {
   else if (token === null) await fromOthers();
   addEventListener("hashchange", () => {
     const later = taken();
-    if (later !== null) use(later);
+    if (later !== null && isIn) prove(later);
+    else if (later !== null) attempt(later);
   });
 }
 
@@ -61,6 +65,7 @@ export async function another(than) {
 
 /** Give the other tabs the secret of this one, once the node has taken it. */
 export function share() {
+  isIn = true;
   if (token !== null) channel.postMessage({ token });
 }
 
@@ -117,24 +122,45 @@ async function opened(found, nonce) {
   return hexOf(sealed.map((one, at) => one ^ pad[at]));
 }
 
+const PLAIN = { cache: "no-store", credentials: "omit", redirect: "error" };
+
 const ask = (path, body, more) =>
   fetch(path, {
+    ...PLAIN,
     method: "POST",
     headers: { ...more, "Content-Type": "application/json" },
     body: JSON.stringify(body),
-    cache: "no-store",
-    credentials: "omit",
-    redirect: "error",
     signal: AbortSignal.timeout(ANSWER_MS),
   });
 
 const hexOf = (all) => Array.from(all, (one) => one.toString(16).padStart(2, "0")).join("");
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (one) => parseInt(one, 16));
 
-/** Take a secret; the other tabs get it, too. */
-export function use(given) {
+/** Take a secret that is right; the other tabs get it, too. */
+function use(given) {
   keep(given);
   share();
+}
+
+/** Take a secret if the node does; until then, and if it does not, this tab and the others keep theirs. */
+async function prove(given) {
+  latest = given;
+  while (latest === given) {
+    const status = await statusFor(given);
+    if (latest !== given || status === 401) return;
+    if (status === 200) return use(given);
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+/** What the node answers to who has that secret; 0 if nothing. */
+async function statusFor(given) {
+  try {
+    const answer = await fetch("/status", { ...PLAIN, headers: { Authorization: `Bearer ${given}` }, signal: AbortSignal.timeout(ANSWER_MS) });
+    return answer.status;
+  } catch {
+    return 0;
+  }
 }
 
 /** Take a secret for this tab alone, until it is known to be right. */
