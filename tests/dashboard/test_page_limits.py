@@ -12,6 +12,26 @@ from tests.loopback.nodes import RealNode, Street, street
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 PATIENCE_MS = 31_000  # longer than the page waits for an answer, not than it bears a silent stream
+PIECE_MS = 12_000
+# Have `/slow` answer in pieces; `told` is what becomes of that.
+ASK_SLOWLY = """async ([pieces, pauseMs]) => {
+    const { get } = await import("/ui/api.js");
+    const others = window.fetch;
+    const next = (all, signal) => {
+        if (signal.aborted) return;
+        if (pieces.length) all.enqueue(new TextEncoder().encode(pieces.shift()));
+        else all.close();
+    };
+    const body = (signal) => new ReadableStream({
+        start: (all) => signal.addEventListener("abort", () => all.error(signal.reason)),
+        pull: (all) => pieces[0] === "" ? new Promise(() => {})
+            : new Promise((done) => setTimeout(() => done(next(all, signal)), pauseMs)),
+    });
+    window.fetch = async (path, options) =>
+        path === "/slow" ? new Response(body(options.signal)) : others(path, options);
+    window.told = get("/slow").then((found) => found.said, (error) => error.message);
+}"""
+SILENT = "the node has said nothing for 30 seconds"
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +88,24 @@ def test_page__begins_though_its_first_question_stays_without_answer(
 
     page.clock.fast_forward(PATIENCE_MS)
 
-    expect(page.locator("#banner")).to_contain_text("has not answered for 30 seconds")
+    expect(page.locator("#banner")).to_contain_text(SILENT)
     expect(page.locator(".view-network")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "told"), [(['{"said"', ":", '"all"', "}"], "all"), (['{"said"', ""], SILENT)]
+)
+def test_answer__may_take_its_time_while_more_of_it_comes(
+    node: RealNode, visitor: Visitor, pieces: list[str], told: str
+) -> None:
+    """As a large one over a slow line; what comes no more is given up."""
+    visitor.context.clock.install()
+    page = visitor.open(node)
+    page.evaluate(ASK_SLOWLY, [pieces, PIECE_MS])
+
+    page.clock.run_for(5 * PIECE_MS + 1)
+
+    assert page.evaluate("window.told") == told
 
 
 def test_box__may_be_sent_again_when_the_node_does_not_say_that_it_was_asked(
@@ -88,7 +124,8 @@ def test_box__may_be_sent_again_when_the_node_does_not_say_that_it_was_asked(
 
     page.clock.fast_forward(PATIENCE_MS)
 
-    expect(page.get_by_role("alert")).to_contain_text("has not answered for 30 seconds")
+    unsure = "It may have been asked all the same: Ask again sends the same task, not a second."
+    expect(page.get_by_role("alert")).to_have_text(f"{SILENT}. {unsure}")
     button.click()
     expect(page.locator(".view-task")).to_be_visible()
     assert len(held.bodies) == 2

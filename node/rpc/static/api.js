@@ -2,8 +2,10 @@
 
 import { headers } from "./session.js";
 
-// A guess: the dearest question takes the node a second or two, and it gives what is sent to it 10 s.
-const ANSWER_MS = 30_000;
+// How long the node may say nothing. A guess: the dearest question takes it a second or two, and it gives
+// what is sent to it 10 s. Only a task may take longer where records cost work (of 20 bits, 9 s on average
+// and a minute once in a thousand times): it is sent with an id, so that it may be sent again.
+const SILENT_MS = 30_000;
 
 /**
  * A refusal, or no answer at all: `status` is 0 then. `againMs` is when the node wants to be asked
@@ -43,18 +45,30 @@ export async function getBlob(path) {
 export const open = (path, signal, more) => reach(path, { signal, headers: more });
 
 const ask = (path, options) =>
-  inTime(options.signal, async (limit) => read(await reach(path, { ...options, signal: limit }), (answer) => answer.json(), limit));
+  inTime(options.signal, async (limit, heard) => read(await reach(path, { ...options, signal: limit }), (answer) => noting(answer, heard).json(), limit));
 
-/** Ask with a signal that also aborts when the node takes too long: what waits for it must go on. */
+/** An answer of which each piece is noted as it comes: a large one may take long over a slow line. */
+const noting = (answer, heard) =>
+  new Response(answer.body?.pipeThrough(new TransformStream({ transform: (piece, next) => (heard(), next.enqueue(piece)) })));
+
+/**
+ * Ask with a signal that also aborts when the node is silent for too long: what waits for it must go on.
+ * `work` gets the signal, and what to call whenever something was heard.
+ */
 async function inTime(signal, work) {
   const limit = new AbortController();
-  const late = new ApiError(0, "silent", `the node has not answered for ${ANSWER_MS / 1_000} seconds`);
+  const late = new ApiError(0, "silent", `the node has said nothing for ${SILENT_MS / 1_000} seconds`);
   const give = () => limit.abort(signal.reason);
-  const timer = setTimeout(() => limit.abort(late), ANSWER_MS);
+  let timer = 0;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => limit.abort(late), SILENT_MS);
+  };
+  heard();
   signal?.addEventListener("abort", give, { once: true });
   if (signal?.aborted) give();
   try {
-    return await work(limit.signal);
+    return await work(limit.signal, heard);
   } catch (error) {
     throw limit.signal.reason === late ? late : error; // a body that is cut off may throw a copy
   } finally {

@@ -14,6 +14,7 @@ const HINTS = {
   "zero-shot-classification": "A JSON document with a text and the labels to choose from.",
 };
 const TEXT_BYTES_MAX = 16 * 1024;
+const UNSURE = ". It may have been asked all the same: Ask again sends the same task, not a second.";
 const LOADING = "The model that runs it is loading: ask in a moment.";
 const LIGHT = "This node runs nothing, so it cannot ask either: open the page of another one.";
 
@@ -117,7 +118,7 @@ export function submitBox(signal) {
       if (!signal.aborted) location.hash = to("tasks", taskId); // whoever went elsewhere stays there
     } catch (error) {
       if (!(error.status >= 0)) throw error;
-      refuse(line(error.message, 300));
+      refuse(line(error.message, 300) + (error.code === "silent" && asking.id ? UNSURE : ""));
     } finally {
       isSending = false;
       hint();
