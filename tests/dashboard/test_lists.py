@@ -165,7 +165,7 @@ def test_worker__that_only_asked_is_no_mistake(
 
     page.locator(f'a[href="#/workers/{sue}"]').first.click()
 
-    expect(page.get_by_text("This node holds nothing of it yet.")).to_be_visible()
+    expect(page.get_by_text("Nothing is counted of it yet.")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Worker ~{sue[-6:]}")
     expect(page.get_by_role("alert")).to_have_count(0)
     assert findings(page) == []

@@ -63,6 +63,7 @@ def test_task__fills_seats_has_its_jury_signed_opens_and_is_judged(
     players.reveal("ann", task_id, "positive")
     expect(page.locator(".seat .answer")).to_have_text(["positive"])
     expect(page.locator(".verdict")).to_contain_text("seated")
+    expect(page.locator(".verdict")).to_contain_text("waits for answers to be opened")
     players.reveal("cat", task_id, "negative")
     expect(page.locator(".seat .answer")).to_have_count(2)
     players.reveal("ben", task_id, "positive")

@@ -65,9 +65,9 @@ def test_answer__is_read_whole_on_its_task_however_long(
     expect(listed.locator("bdi")).to_have_attribute("title", LONG)
 
 
-@pytest.mark.parametrize("answer", ["", NOTHING])
-def test_answer__that_cannot_be_seen_is_called_empty(
-    stage: tuple[RealNode, Players], visitor: Visitor, answer: str
+@pytest.mark.parametrize(("answer", "words"), [("", "(empty)"), (NOTHING, "(nothing to be seen)")])
+def test_answer__that_cannot_be_seen_is_called_so(
+    stage: tuple[RealNode, Players], visitor: Visitor, answer: str, words: str
 ) -> None:
     node, players = stage
     text = f"answered by {len(answer)} signs"
@@ -75,10 +75,10 @@ def test_answer__that_cannot_be_seen_is_called_empty(
 
     page = open_task(visitor, node, task_id)
 
-    expect(page.locator(".verdict strong")).to_have_text("(empty)")
-    expect(page.locator(".seat .answer")).to_have_text(["(empty)"] * 3)
+    expect(page.locator(".verdict strong")).to_have_text(words)
+    expect(page.locator(".seat .answer")).to_have_text([words] * 3)
     go(page, "/tasks")
-    expect(page.get_by_role("row", name=text)).to_contain_text("(empty)")
+    expect(page.get_by_role("row", name=text)).to_contain_text(words)
 
 
 def test_answer__that_is_no_text_copies_itself(
@@ -111,10 +111,13 @@ def test_task__that_a_later_attempt_decided_leads_with_that(
     again = players.ask("sue", retry)
     expect(verdict).to_have_text("try 2 is open")
     expect(page.locator("#said")).to_have_text("Try 2 is open")
+    happened = page.get_by_label("What happened to it")
+    expect(happened).to_contain_text("the next attempt goes on")
     players.judge("sue", retry, dict.fromkeys(JURORS, "the-answer"), openers=JURORS)
 
     expect(verdict).to_contain_text("try 2 is final:the-answer")
     expect(page.locator("#said")).to_have_text("Try 2 is final: the-answer")
+    expect(happened).to_have_count(0)
     expect(page.locator(".task-head")).to_contain_text("This is try 1: split")
     verdict.get_by_role("link", name="try 2").click()
     expect(page.locator(".verdict strong")).to_have_text("the-answer")
@@ -137,6 +140,7 @@ def test_task__tells_of_a_later_attempt_that_was_given_up(
     go(page, f"/tasks/{task_id.hex()}")
 
     expect(page.locator(".verdict")).to_have_text("try 2 is given up")
+    expect(page.get_by_label("What happened to it")).to_have_count(0)
     expect(page.locator(".chain .badge")).to_have_text(["split", "given up"])
 
 

@@ -106,7 +106,10 @@ export function say(words) {
 const ANSWER_CUT = 40; // signs of an answer in a list: a guess at what leaves room for the rest
 
 /** An answer in words, with a mark for each sign that cannot be seen; cut where so many signs are asked for. */
-export const answerWords = (text, most = Infinity) => (line(text) === "" ? "(empty)" : nickname(text, most));
+export function answerWords(text, most = Infinity) {
+  if (text === "") return "(empty)";
+  return line(text) === "" ? "(nothing to be seen)" : nickname(text, most);
+}
 
 /** An answer, cut as lists need it, or `whole`; of a long digest the first digits, which copy the rest. */
 export function answer(text, { whole = false } = {}) {

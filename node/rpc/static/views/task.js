@@ -146,7 +146,7 @@ function ownOutcome(task, reasons) {
 function whyUndecided(task, reasons) {
   if (isGivenUp(task)) return "this node does nothing more for it";
   const decisive = reasons.because.find((one) => one.endsWith(`: ${reasons.state}`)) ?? reasons.because.at(-1);
-  return (task.state !== "void" && task.waiting) || decisive;
+  return task.state !== "void" && task.waiting ? `waits for ${task.waiting}` : decisive;
 }
 
 const ENDS = { void: "Void", split: "Split" };
@@ -195,14 +195,16 @@ function seatHint(task) {
 
 /** What comes next, and when. */
 function next(task, reasons, at, isLast) {
-  if (reasons.next.length === 0 || isGivenUp(task)) return null; // its outcome says that nothing does
+  const isOver = task.settled && findOther(task) !== null; // no attempt at it goes on
+  const steps = reasons.next.filter(({ kind }) => !(isOver && kind === "retry"));
+  if (steps.length === 0 || isGivenUp(task)) return null; // its outcome says that nothing does
   return section(
     isLast ? "What happens next" : "What happened to it",
     { key: "next" },
     h(
       "ul",
       { class: "next" },
-      reasons.next.map((step, index) =>
+      steps.map((step, index) =>
         h(
           "li",
           { key: `${index}${step.kind ?? ""}` },

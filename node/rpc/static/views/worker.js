@@ -51,7 +51,7 @@ const nothing = (peerId) => [
   h("h1", { key: "h1" }, `Worker ~${peerEnd(peerId)}`),
   h("p", { class: "quiet", key: "ids" }, id(peerId, "peer id", { shown: `…${peerId.slice(-8)}` }), " ", h("span", { class: "tone quiet" }, "not here now")),
   empty(
-    "This node holds nothing of it yet.",
+    "Nothing is counted of it yet.",
     "It has no points here, never said how it is called, and is not here now. ",
     h("a", { href: `#/tasks?submitter=${encodeURIComponent(peerId)}` }, "What it asked"),
   ),
