@@ -45,6 +45,8 @@ class Unreadable(UsageError):
 def read_certificate(raw: bytes) -> Certificate:
     """Read a certificate; nothing of what it claims is checked.
 
+    A byte order mark before it, as some editors write one, is passed over.
+
     Raises:
         Unreadable: What is wrong and where, in one line.
     """
@@ -55,7 +57,7 @@ def read_certificate(raw: bytes) -> Certificate:
         raise Unreadable(f"the file: {parts} lists, objects and commas, at most {PARTS_MAX}")
     try:
         document = json.loads(
-            raw.decode(),
+            raw.decode().removeprefix("\ufeff"),
             object_pairs_hook=_object,
             parse_int=_int,
             parse_float=_refuse_number,

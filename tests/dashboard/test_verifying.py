@@ -176,3 +176,19 @@ def test_verify__tells_a_network_from_what_it_calls_itself(
 
     network = page.locator(".proof .fact").filter(has_text=re.compile("^Network"))
     expect(network).to_have_text(re.compile(said))
+
+
+def test_verify__shows_a_good_certificate_though_the_node_does_not_say_its_network(
+    certified: tuple[RealNode, str], visitor: Visitor
+) -> None:
+    visitor.allow("status of 503")
+    node, certificate = certified
+    page = visitor.open(node, "/verify")
+    page.route("**/network", lambda route: route.fulfill(status=503, json=BUSY))
+
+    drop(page, "good.json", certificate)
+
+    expect(page.locator(".proof .verdict")).to_contain_text("good.json is good")
+    network = page.locator(".proof .fact").filter(has_text=re.compile("^Network"))
+    expect(network).to_contain_text("private: private")
+    expect(network).not_to_contain_text("this node's")

@@ -1,12 +1,13 @@
 """A certificate is one file: the same bytes everywhere, and read back as it was."""
 
+import codecs
 from pathlib import Path
 
 import pytest
 
 from consensus.certificate_check import check
 from node.certificate_file import pack_certificate, text_of
-from node.certificate_reading import read_certificate
+from node.certificate_reading import Unreadable, read_certificate
 from node.certificate_views import NotTextView
 from node.certificate_words import told_of
 from tests.builders import a_market_day, a_task, id_of, retry_of
@@ -37,6 +38,17 @@ def test_read_certificate__reads_back_what_was_written(name: str) -> None:
 
     assert read_certificate(raw) == certificate
     assert pack_certificate(read_certificate(raw)) == raw
+
+
+def test_read_certificate__passes_over_a_byte_order_mark() -> None:
+    """As some editors write before a file of text."""
+    raw = GOLDEN.read_bytes()
+
+    assert read_certificate(codecs.BOM_UTF8 + raw) == read_certificate(raw)
+    with pytest.raises(Unreadable, match="not JSON"):
+        read_certificate(2 * codecs.BOM_UTF8 + raw)
+    with pytest.raises(Unreadable, match="byte 3 is not UTF-8"):
+        read_certificate(codecs.BOM_UTF8 + b"\xff")
 
 
 def test_text_of__shows_bytes_that_are_no_text_in_hex() -> None:
