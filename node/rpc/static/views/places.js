@@ -27,16 +27,17 @@ export function measures(width, linked, heard) {
   const size = Math.max(LEAST, Math.min(MOST, Math.floor(width) || MOST));
   const me = size < SMALL ? 14 : 17;
   const isNamed = linked + heard <= NAMED_MAX;
-  return { size, centre: size / 2, me, isNamed, ...(isNamed ? roomy(size, heard) : crowded(size / 2, linked, heard)) };
+  return { size, centre: size / 2, me, isNamed, ...(isNamed ? roomy(size, linked, heard) : crowded(size / 2, linked, heard)) };
 }
 
-/** One ring for those linked, one for those heard of. */
-function roomy(size, heard) {
+/** One ring for those linked, whose dots shrink where they are many for it; one for those heard of. */
+function roomy(size, linked, heard) {
   const outer = size / 2 - MARGIN;
   const [near, far] = size < SMALL ? [9, 7] : [11, 8];
   const free = Math.min(INNERMOST + near, outer - near - far - EDGE);
   const inner = heard ? Math.max(INWARD * outer, free) : Math.min(LONE_MOST, outer);
-  return { near, far, rings: { linked: [inner], heard: heard ? [outer] : [] } };
+  const most = linked > 1 ? inner * Math.sin(Math.PI / linked) - EDGE / 2 : near;
+  return { near: Math.min(near, most), far, rings: { linked: [inner], heard: heard ? [outer] : [] } };
 }
 
 /** As many rings as it takes, so close that all are in the picture; the dots shrink with what is between them. */
