@@ -82,16 +82,18 @@ def test_info__of_a_named_place_has_no_ip_address() -> None:
     assert info.decoded_properties["a0"] == named
 
 
-async def test_say_forever__says_what_is_nearest_and_leaves_room_for_the_rest(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_say_forever__says_what_is_nearest_and_leaves_room_for_the_rest() -> None:
     circuit = f"{public(9, 9)}/p2p-circuit/p2p/{peer(1)}"
     wide = [public(n, 1) for n in range(5)]
     near = [address(1, port) for port in range(4001, 4006)]
     zeroconf = Mock()
 
-    with trio.move_on_after(SAY_AGAIN_S / 2):
-        await a_node({}, circuit, *wide, *near)._say_forever(zeroconf)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(a_node({}, circuit, *wide, *near)._say_forever, zeroconf)
+        with trio.fail_after(20):
+            while not zeroconf.register_service.called:  # noqa: ASYNC110 - in a thread
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
 
     (info,) = zeroconf.register_service.call_args.args
     said = [info.decoded_properties[f"a{n}"] for n in range(ADDRESSES_MAX)]
