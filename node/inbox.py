@@ -1,7 +1,5 @@
 """What the machine is still to be told: a bounded queue, taken in lots."""
 
-from collections.abc import Sequence
-
 import trio
 
 from node.core.events import (
@@ -17,7 +15,9 @@ from node.core.events import (
 
 EVENTS_WAITING_MAX = 1_024
 EVENTS_TOGETHER_MAX = 256
-STATEMENTS_TOGETHER_MAX = 2_048  # of one step: some 50 ms of judging
+STATEMENTS_TOGETHER_MAX = 2_048  # of one step: some 50 ms to judge, and of openings 400
+# So long a step takes new events; the last of them adds at most what one message can cost.
+STEP_S_MAX = 0.05
 # What stays true until it is said anew, so that a later machine must hear it, too.
 _STANDING = (CapabilitiesChanged, Listening, SigningAllowed, Room)
 
@@ -65,7 +65,7 @@ class Inbox:
             while True:
                 await self._events.receive()
 
-    def beginning(self) -> Sequence[Event]:
+    def beginning(self) -> list[Event]:
         """Return what a machine that takes another's place is told first."""
         return [Started(), *self._standing.values()]
 

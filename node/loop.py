@@ -8,7 +8,6 @@ is dropped and everything new is refused, until one can be made again from what 
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ from node.errors import (
     StoreDamaged,
     StoreError,
 )
-from node.inbox import Inbox
+from node.inbox import STEP_S_MAX, Inbox
 from node.instruments import Instruments
 from node.labour import Labour
 from node.ports import Inference, Log, Relay, SigningJournal
@@ -117,15 +116,13 @@ class Loop:
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
-                events: Sequence[Event] = await self.inbox.take(wake_ms=self._wake_ms)
+                events = await self.inbox.take(wake_ms=self._wake_ms)
                 while events:
                     try:
                         async with self._busy:
                             if self._suspicion:
                                 raise StoreError(self._suspicion)
-                            if not self._stopped:
-                                await self._step(events, nursery)
-                        events = []
+                            events = [] if self._stopped else await self._step(events, nursery)
                     except (JournalLost, StoreDamaged):
                         raise
                     except StoreError as error:
@@ -233,15 +230,18 @@ class Loop:
             self._waiters.leave(token)
         return waiter.outcome
 
-    async def _step(self, events: Sequence[Event], nursery: trio.Nursery | None) -> None:
-        """Let the machine see some events, then do what it asks; no runs without a nursery."""
+    async def _step(self, events: list[Event], nursery: trio.Nursery | None) -> list[Event]:
+        """Let the machine see some events, then do what it asks; no runs without a nursery.
+
+        Returns what it had no time for, at most all but the first; it is as if that came later.
+        """
         self._wake_ms = None
         entries: list[bytes] = []
         later: list[fx.Effect] = []
         written: list[Changes] = []
-        began_s = time.perf_counter()
-        for event in events:
-            now = self._clock.now()
+        began_s, seen = self._clock.work_s(), 0
+        while seen < len(events) and (not seen or self._clock.work_s() - began_s < STEP_S_MAX):
+            event, now, seen = events[seen], self._clock.now(), seen + 1
             for effect in self.machine.handle(event, now):
                 match effect:
                     case fx.Journal(entry):
@@ -266,6 +266,7 @@ class Loop:
         self._stepped(written)
         for effect in later:
             await self._do(effect, nursery)
+        return events[seen:]
 
     def _write(self, entries: list[bytes]) -> None:
         if entries:
@@ -293,7 +294,7 @@ class Loop:
             case fx.Journal() | fx.Append() | fx.Wake():
                 raise AssertionError("done before")
 
-    async def _sit_out(self, error: StoreError) -> Sequence[Event]:
+    async def _sit_out(self, error: StoreError) -> list[Event]:
         """Refuse everything until a machine can be made anew; return what it is to be told first.
 
         Raises:
