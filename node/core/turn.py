@@ -13,14 +13,14 @@ from protocol.record import Verified
 class Turn:
     """Collects what one event leads to; rows written earlier in the turn are read by the rest."""
 
-    __slots__ = ("considered", "effects", "entries", "now", "rows")
+    __slots__ = ("effects", "entries", "now", "ranked", "rows")
 
     def __init__(self, rows: Rows, now: Now) -> None:
         self.rows = Draft(rows)
         self.now = now
         self.entries: list[bytes] = []
         self.effects: list[Effect] = []
-        self.considered = 0  # jobs the worker has ranked in this turn
+        self.ranked = 0  # keys the worker has ranked in this turn
 
     def fold(self, records: Sequence[Verified], network: Network) -> Folded:
         """Store records in the log, with everything that follows from them."""

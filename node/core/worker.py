@@ -24,6 +24,8 @@ LOOK = Alarm("look", TaskId(b""))
 LOOK_TASKS_MAX = 256
 LOOK_EVERY_MS = 100
 CONSIDERED_PER_TURN_MAX = 128
+# Considering a job ranks all who may run it. A key takes 1.2 us (measured), so this is some 40 ms.
+RANKED_PER_TURN_MAX = 32_000
 # A submitter that is gone for ever must not keep us asking for its jury for ever.
 JURY_GIVEN_UP_MS = 600_000
 SEALED_MAX = 4_096
@@ -314,12 +316,20 @@ class Worker:
         return self._jobs.evict_absent(lambda one: self._presences.is_live(one, turn.now.ms))
 
     def _consider_later(self, turn: Turn) -> None:
-        """Consider what waits for it, as far as one turn may go: ranking costs a hash a worker."""
-        while self._later and turn.considered < CONSIDERED_PER_TURN_MAX:
-            turn.considered += 1
-            self.consider(turn, self._later.popleft())
+        """Consider what waits for it, as far as one turn may go: one job in any case."""
+        while self._later and turn.ranked < RANKED_PER_TURN_MAX:
+            task_id = self._later.popleft()
+            turn.ranked += self._cost(turn, task_id)
+            self.consider(turn, task_id)
         if self._later:
             self._alarms.set(LOOK, turn.now.ms + 1)
+
+    def _cost(self, turn: Turn, task_id: TaskId) -> int:
+        """Return how many keys considering a task ranks; what few or none cost is rounded up."""
+        job, least = self._jobs.find(task_id), RANKED_PER_TURN_MAX // CONSIDERED_PER_TURN_MAX
+        if job is None or job.stage is not Stage.WAITING:
+            return least
+        return max(least, len(self._presences.crowd(job.capability, turn.now.ms)))
 
     def _commitment(self, opening: Opening) -> Commitment:
         return commitment_of(
