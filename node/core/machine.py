@@ -230,7 +230,7 @@ class Machine:
         elif alarm.role == SUBMITTER:
             self.submitter.consider(turn, alarm.task_id)
         else:
-            self.worker.consider(turn, alarm.task_id)
+            self.worker.consider_soon(turn, [alarm.task_id])
 
     def _start(self, turn: Turn) -> None:
         self._introduce(turn)

@@ -1,6 +1,7 @@
 """The worker's part: run what our rank gives us, seal the answer, open it once we are seated."""
 
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Iterable
 
 from consensus.log import commits_of, find_task, juries_of, undecided
 from consensus.verdict import SubmittedTask
@@ -48,7 +49,7 @@ class Worker:
             most=parts.settings.jobs_max, each_most=parts.settings.jobs_per_submitter_max
         )
         self._queue: deque[TaskId] = deque()
-        self._later: deque[TaskId] = deque()  # to be considered, some at each turn
+        self._later = OrderedDict[TaskId, None]()  # to be considered, some at each turn
         self._running = 0
         self._missed: dict[PublicKey, int] = {}
         self._look_after: TaskId | None = None  # where looking through the log goes on
@@ -101,8 +102,7 @@ class Worker:
         self._rests = is_wanted
         if not is_wanted:
             self.serve(turn, self.capabilities)
-            self._later.extend(self._jobs.ids())
-            self._consider_later(turn)
+            self.consider_soon(turn, self._jobs.ids())
 
     def see_task(self, turn: Turn, submitted: SubmittedTask) -> None:
         """Look at a task for the first time."""
@@ -125,8 +125,7 @@ class Worker:
         self._jobs.add(
             Job(task_id, submitted.author, task.capability, task.seats, turn.now.ms, committed)
         )
-        self._later.append(task_id)
-        self._consider_later(turn)
+        self.consider_soon(turn, [task_id])
 
     def see_commit(self, author: PublicKey, task_id: TaskId) -> None:
         """Note that somebody sealed an answer."""
@@ -161,7 +160,12 @@ class Worker:
 
     def see_presence(self, turn: Turn, author: PublicKey) -> None:
         """Look again at the tasks of a submitter that is back."""
-        self._later.extend(self._jobs.of(author))
+        self.consider_soon(turn, self._jobs.of(author))
+
+    def consider_soon(self, turn: Turn, task_ids: Iterable[TaskId]) -> None:
+        """Consider some jobs after those that wait for it, in this turn as far as that may go."""
+        for task_id in task_ids:
+            self._later.setdefault(task_id)
         self._consider_later(turn)
 
     def consider(self, turn: Turn, task_id: TaskId) -> None:
@@ -318,7 +322,7 @@ class Worker:
     def _consider_later(self, turn: Turn) -> None:
         """Consider what waits for it, as far as one turn may go: one job in any case."""
         while self._later and turn.ranked < RANKED_PER_TURN_MAX:
-            task_id = self._later.popleft()
+            task_id, _ = self._later.popitem(last=False)
             turn.ranked += self._cost(turn, task_id)
             self.consider(turn, task_id)
         if self._later:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.core.events import Woke
 from node.core.jobs import Job
 from node.core.presences import Presences
 from node.core.settings import Settings
@@ -54,3 +55,27 @@ def test_see_task__ranks_a_large_crowd_for_few_tasks_in_one_turn(
 
     assert at_once == AT_ONCE
     assert set(found) == ids(TASKS)
+
+
+def test_ring__lets_alarms_that_are_due_together_pass_by_and_by_the_earliest_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.hear("me", a_record("an", *TASKS, created_ms=NOON_MS + world.now_ms))
+    world.run(10)
+    machine = world.nodes["me"].machine
+    assert machine is not None
+    jobs = [machine.worker.find(task_id) for task_id in ids(TASKS)]
+    due_ms = {
+        job.task_id: machine.worker.turn_of(job, world.now_ms)[2] for job in jobs if job is not None
+    }
+    found = considered(world, monkeypatch)
+
+    world.now_ms += 60_000  # as on a machine that slept
+    world.tell("me", Woke())
+    at_once = len(found)
+    world.run(10)
+
+    assert at_once == AT_ONCE
+    assert set(found) == set(due_ms) == ids(TASKS)
+    moments = [due_ms[task_id] for task_id in found]
+    assert moments == sorted(moments)
