@@ -1,11 +1,15 @@
 """Tasks of others that we may run: a bounded table in which no submitter can crowd out the rest."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from protocol.ids import PublicKey, TaskId
 from protocol.statements import Capability
+
+# Asking of 4,096 submitters whether they are here takes 1 ms; a full table is asked for each task.
+ALL_HERE_FOR_MS = 1_000
 
 
 class Stage(Enum):
@@ -57,7 +61,8 @@ class Jobs:
         self._most = most
         self._each_most = each_most
         self._jobs: dict[TaskId, Job] = {}
-        self._of: dict[PublicKey, dict[TaskId, None]] = {}
+        self._of = OrderedDict[PublicKey, dict[TaskId, None]]()
+        self._all_here_until_ms = 0  # till then nobody is looked for who is not here
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -88,16 +93,26 @@ class Jobs:
         """Answer whether there is no room."""
         return len(self._jobs) >= self._most
 
-    def evict_absent(self, is_live: Callable[[PublicKey], bool]) -> bool:
-        """Forget a waiting job of a submitter who is not here; answer whether there was one."""
-        for submitter, tasks in self._of.items():
-            if is_live(submitter):
-                continue
-            for task_id in tasks:
-                if self._jobs[task_id].stage is Stage.WAITING:
-                    self.drop(task_id)
-                    return True
+    def evict_absent(self, is_live: Callable[[PublicKey], bool], now_ms: int) -> bool:
+        """Forget a waiting job of a submitter who is not here; answer whether there was one.
+
+        Where there was none, nobody is looked for again for a second.
+        """
+        if now_ms < self._all_here_until_ms:
+            return False
+        for _ in range(len(self._of)):
+            submitter = next(iter(self._of))
+            waiting = None if is_live(submitter) else self._find_waiting(submitter)
+            if waiting is not None:
+                self.drop(waiting)
+                return True
+            self._of.move_to_end(submitter)  # so that the next walk goes on where this one ended
+        self._all_here_until_ms = now_ms + ALL_HERE_FOR_MS
         return False
+
+    def _find_waiting(self, submitter: PublicKey) -> TaskId | None:
+        tasks = self._of[submitter]
+        return next((one for one in tasks if self._jobs[one].stage is Stage.WAITING), None)
 
     def is_crowded_by(self, submitter: PublicKey) -> bool:
         """Answer whether a submitter has all the room it gets."""

@@ -317,7 +317,8 @@ class Worker:
         if not self._jobs.is_full:
             return True
         self._left_out = True  # whoever makes way, or finds no room, is looked for again
-        return self._jobs.evict_absent(lambda one: self._presences.is_live(one, turn.now.ms))
+        now_ms = turn.now.ms
+        return self._jobs.evict_absent(lambda one: self._presences.is_live(one, now_ms), now_ms)
 
     def _consider_later(self, turn: Turn) -> None:
         """Consider what waits for it, as far as one turn may go: one job in any case."""
