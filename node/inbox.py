@@ -6,6 +6,7 @@ from node.core.events import (
     CapabilitiesChanged,
     Event,
     Listening,
+    PresencesHeard,
     Received,
     Room,
     SigningAllowed,
@@ -71,7 +72,9 @@ class Inbox:
 
 
 def _weight(event: Event) -> int:
-    """Return how many statements an event brings."""
+    """Return how many statements an event brings; a presence is one."""
     if isinstance(event, Received):
         return sum(len(record.statements) for record in event.records)
+    if isinstance(event, PresencesHeard):
+        return len(event.records)
     return 0

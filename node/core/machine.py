@@ -299,7 +299,7 @@ class Machine:
             if not self.presences.hear(record, turn.now.ms, partial(find_profile, turn.rows)):
                 continue
             word = Word.ACCEPT
-            if self._differs(turn, record):
+            if not self.is_behind and self._horizons.differs(turn, record.presence):
                 turn.effects.append(Differs(record.author))
             self.submitter.see_presence(turn, record.author)
             if not was_live:
@@ -312,14 +312,6 @@ class Machine:
             turn.effects.append(Relayed(event.token, word))
         else:
             self._announcer.met(turn)
-
-    def _differs(self, turn: Turn, record: Verified) -> bool:
-        """Answer whether an author's log up to its horizon was not ours."""
-        told = record.presence
-        if told is None or told.horizon_ms == 0 or self._announcer.is_behind:
-            return False
-        ours = self._horizons.fingerprint_below(turn.rows, told.horizon_ms)
-        return ours != (told.count, told.fingerprint)
 
     def _store(self, turn: Turn, records: Sequence[Verified]) -> None:
         """Put records into the log and let both roles look at what they say."""

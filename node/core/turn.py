@@ -13,7 +13,7 @@ from protocol.record import Verified
 class Turn:
     """Collects what one event leads to; rows written earlier in the turn are read by the rest."""
 
-    __slots__ = ("effects", "entries", "now", "ranked", "rows")
+    __slots__ = ("effects", "entries", "now", "ranked", "rows", "summed")
 
     def __init__(self, rows: Rows, now: Now) -> None:
         self.rows = Draft(rows)
@@ -21,6 +21,7 @@ class Turn:
         self.entries: list[bytes] = []
         self.effects: list[Effect] = []
         self.ranked = 0  # keys the worker has ranked in this turn
+        self.summed = 0  # sums of the log made anew in this turn
 
     def fold(self, records: Sequence[Verified], network: Network) -> Folded:
         """Store records in the log, with everything that follows from them."""

@@ -6,9 +6,19 @@ import trio.lowlevel
 
 from node.clock import Clock
 from node.core.effects import Effect
-from node.core.events import CapabilitiesChanged, Event, Now, SigningAllowed, Started, Woke
+from node.core.events import (
+    CapabilitiesChanged,
+    Event,
+    Now,
+    PresencesHeard,
+    SigningAllowed,
+    Started,
+    Woke,
+)
 from node.errors import StoreError
-from node.inbox import STEP_S_MAX
+from node.inbox import STATEMENTS_TOGETHER_MAX, STEP_S_MAX, Inbox
+from protocol.ids import PeerId
+from tests.builders import a_presence, a_record
 from tests.node.shell_bench import ECHO, Bench, a_bench
 
 SOME: tuple[Event, ...] = (Started(), SigningAllowed(), CapabilitiesChanged((ECHO,)), Woke())
@@ -92,3 +102,13 @@ async def test_step__drops_the_rest_where_its_writes_fail() -> None:
 
     assert ended.group_contains(StoreError)
     assert Woke() not in [event for _, event in slow.seen]
+
+
+async def test_take__weighs_presences_as_it_weighs_statements() -> None:
+    inbox = Inbox()
+    half = (a_record("bo", a_presence()),) * (STATEMENTS_TOGETHER_MAX // 2)
+    for _ in range(3):
+        await inbox.put(PresencesHeard(half, PeerId("a peer")))
+
+    assert len(await inbox.take(wake_ms=None)) == 2
+    assert len(await inbox.take(wake_ms=None)) == 1

@@ -1,13 +1,20 @@
 """What is remembered of the log up to some moments is what its rows say."""
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consensus.incremental import fold
 from consensus.range_sums import fingerprint_below
-from node.core.horizons import HORIZONS_MAX, Horizons
+from node.core.effects import Differs
+from node.core.events import Now, PresencesHeard
+from node.core.horizons import HORIZONS_MAX, SUMS_PER_TURN_MAX, Horizons
+from node.core.turn import Turn
+from protocol.ids import PeerId
 from protocol.record import Verified
-from tests.builders import NETWORK, NOON_MS, a_profile, a_record
+from tests.builders import NETWORK, NOON_MS, a_presence, a_profile, a_record
+from tests.core_world import World
 from tests.fakes_store import MemoryLog
 from tests.node.core.counted_log import CountedLog
 from tests.strategies import histories
@@ -62,3 +69,28 @@ def test_fingerprint_below__remembers_no_more_than_its_bound() -> None:
 
     assert read_when_known == 0
     assert log.read > 0
+
+
+def test_differs__makes_no_more_new_sums_than_one_turn_may() -> None:
+    log, horizons = MemoryLog(), Horizons()
+    presences = [
+        replace(a_presence(), horizon_ms=NOON_MS + at, count=5) for at in range(SUMS_PER_TURN_MAX)
+    ]
+    one_more = replace(a_presence(), horizon_ms=NOON_MS - 1, count=5)
+    turn, later = Turn(log, Now(0, NOON_MS)), Turn(log, Now(1, NOON_MS))
+
+    assert all(horizons.differs(turn, told) for told in presences)
+    assert not horizons.differs(turn, one_more)
+    assert all(horizons.differs(turn, told) for told in presences), "those are known"
+    assert horizons.differs(later, one_more)
+
+
+def test_hear_presences__takes_few_as_differing_where_each_tells_of_another_horizon() -> None:
+    world = World("me")
+    world.start()
+    told = [replace(a_presence(), horizon_ms=NOON_MS + at, count=5) for at in range(20)]
+    records = tuple(a_record(f"stranger {at}", one) for at, one in enumerate(told))
+
+    effects = world.tell("me", PresencesHeard(records, PeerId("a peer")))
+
+    assert sum(isinstance(effect, Differs) for effect in effects) == SUMS_PER_TURN_MAX
