@@ -46,7 +46,7 @@ from node.core.submitter import Submitter
 from node.core.turn import Turn
 from node.core.worker import LOOK, Worker
 from protocol.gossip import pack_gossip
-from protocol.ids import Digest
+from protocol.ids import Digest, PublicKey
 from protocol.keys import Signer
 from protocol.params import Network
 from protocol.record import Verified, may_write
@@ -279,14 +279,18 @@ class Machine:
         return self.door.is_within_pace(turn, author, event.sender, is_known=knows(author))
 
     def _renew(self, turn: Turn, records: Sequence[Verified]) -> None:
+        back: list[PublicKey] = []
         for record in records:
             self.outbox.heard(record.author, turn.now.ms)
             if self.presences.renew(record.author, record.created_ms, turn.now.ms):
-                self.submitter.see_presence(turn, record.author)
-                self.worker.see_presence(turn, record.author)
+                back.append(record.author)
+        self.submitter.see_presences(turn, back)
+        self.worker.see_presences(turn, back)
 
     def _hear_presences(self, turn: Turn, event: PresencesHeard) -> None:
         word, relayed = Word.IGNORE, 0
+        heard: list[PublicKey] = []
+        back: list[PublicKey] = []
         for record in event.records:
             if record.author == self.me or not self.presences.is_news(record):
                 continue
@@ -301,13 +305,15 @@ class Machine:
             word = Word.ACCEPT
             if not self.is_behind and self._horizons.differs(turn, record.presence):
                 turn.effects.append(Differs(record.author))
-            self.submitter.see_presence(turn, record.author)
+            heard.append(record.author)
             if not was_live:
-                self.worker.see_presence(turn, record.author)
+                back.append(record.author)
             if event.token is None and relayed < self._settings.presences_relayed_max:
                 # Exchanged, not gossiped: the mesh has yet to hear it.
                 turn.effects.append(Publish(Channel.PRESENCE, pack_gossip([record.raw])))
                 relayed += 1
+        self.submitter.see_presences(turn, heard)
+        self.worker.see_presences(turn, back)
         if event.token is not None:
             turn.effects.append(Relayed(event.token, word))
         else:

@@ -1,6 +1,6 @@
 """The submitter's part: ask, seat a jury by rank, and try again when jurors fail us."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from consensus.log import (
@@ -22,7 +22,7 @@ from node.core.parts import Parts
 from node.core.turn import Turn
 from protocol.ids import Commitment, PublicKey, TaskId
 from protocol.params import NetworkParams
-from protocol.statements import AnswerKind, Jury, Kind, Seat, Task
+from protocol.statements import AnswerKind, Jury, Kind, Presence, Seat, Task
 
 ROLE = "submitter"
 NONCE_BYTES = 16
@@ -126,24 +126,33 @@ class Submitter:
             self._note_commit(own, author, commitment)
             self.consider(turn, task_id)
 
-    def see_presence(self, turn: Turn, author: PublicKey) -> None:
-        """Append a new worker to every list that is not frozen yet."""
+    def see_presences(self, turn: Turn, authors: Sequence[PublicKey]) -> None:
+        """Append new workers to every list that is not frozen yet, and look once at each retry."""
         if not self._tasks:
             return
-        heard = self._presences.find(author)
-        if heard is None or heard.presence is None or author == self._me:
-            return
-        capabilities = heard.presence.capabilities
+        told: dict[PublicKey, Presence] = {}
+        for author in authors:
+            heard = self._presences.find(author)
+            if heard is not None and heard.presence is not None and author != self._me:
+                told[author] = heard.presence
+        offered = {capability for presence in told.values() for capability in presence.capabilities}
         for own in list(self._tasks.values()):
-            if self._waits_for_workers(own, turn.now.ms) and own.task.capability in capabilities:
-                self.consider(turn, own.task_id)  # it may be the one a retry waits for
+            if own.task.capability not in offered:
+                continue
+            if self._waits_for_workers(own, turn.now.ms):
+                self.consider(turn, own.task_id)  # one of them may be what a retry waits for
+            elif own.seated_ms is None:
+                self._list(own, told, turn.now.ms)
+
+    def _list(self, own: OwnTask, told: dict[PublicKey, Presence], now_ms: int) -> None:
+        for author, presence in told.items():
+            if len(own.listed) >= own.task.seats:
+                return
             if (
-                own.seated_ms is None
-                and len(own.listed) < own.task.seats
-                and author not in own.listed
+                author not in own.listed
                 and author not in own.excluded
-                and own.task.capability in capabilities
-                and self._presences.is_live(author, turn.now.ms)
+                and own.task.capability in presence.capabilities
+                and self._presences.is_live(author, now_ms)
             ):
                 own.listed.append(author)
 
@@ -230,8 +239,8 @@ class Submitter:
         absent = absent_of(verdict)
         if not absent:
             return False
-        others = self.capable(own, turn.now.ms, without=absent)
-        if len(others) < quorum_of(own.task.seats):
+        others = self._count_capable(own, turn.now.ms, without=absent)
+        if others < quorum_of(own.task.seats):
             return False
         return self._retry(turn, own, own.task.seats)
 
@@ -242,8 +251,8 @@ class Submitter:
         seats = seats_again(own.task, self._network.params)
         if seats is None:
             return True
-        capable = self.capable(own, turn.now.ms, without=absent_of(verdict))
-        return len(capable) >= quorum_of(seats) and self._retry(turn, own, seats)
+        capable = self._count_capable(own, turn.now.ms, without=absent_of(verdict))
+        return capable >= quorum_of(seats) and self._retry(turn, own, seats)
 
     def capable(
         self, own: OwnTask, now_ms: int, *, without: Collection[PublicKey] = ()
@@ -253,8 +262,15 @@ class Submitter:
         capable = self._presences.capable(own.task.capability, now_ms)
         return [worker for worker in capable if worker not in left_out]
 
+    def _count_capable(self, own: OwnTask, now_ms: int, *, without: Collection[PublicKey]) -> int:
+        """Return how many others `capable` names, at no cost for each of a crowd."""
+        crowd = self._presences.crowd(own.task.capability, now_ms)
+        return len(crowd) - sum([one in crowd for one in {self._me, *own.excluded, *without}])
+
     def _waits_for_workers(self, own: OwnTask, now_ms: int) -> bool:
         """Answer whether a retry may lack nothing but others who are here."""
+        if own.task.attempt >= self._network.params.attempts_max:
+            return False  # it was the last
         return own.seated_ms is not None and (own.is_split or now_ms >= self.deadline_ms(own))
 
     def deadline_ms(self, own: OwnTask) -> int:

@@ -158,9 +158,10 @@ class Worker:
         reveal = Reveal(jury.task_id, opening.result, opening.salt)
         self._outbox.add(turn, Draftee(reveal, statement_slot(Kind.REVEAL, jury.task_id)))
 
-    def see_presence(self, turn: Turn, author: PublicKey) -> None:
-        """Look again at the tasks of a submitter that is back."""
-        self.consider_soon(turn, self._jobs.of(author))
+    def see_presences(self, turn: Turn, authors: Iterable[PublicKey]) -> None:
+        """Look again at the tasks of submitters that are back."""
+        for author in authors:
+            self.consider_soon(turn, self._jobs.of(author))
 
     def consider_soon(self, turn: Turn, task_ids: Iterable[TaskId]) -> None:
         """Consider some jobs after those that wait for it, in this turn as far as that may go."""
