@@ -213,15 +213,27 @@ def find_profile(rows: Rows, author: PublicKey) -> Profile | None:
 
 def pairs_of(rows: Rows) -> dict[Pair, Counters]:
     """Return every pair's counters, ascending by (submitter, worker)."""
-    return {
-        (PublicKey(key[1:33]), PublicKey(key[33:])): layout.read_counters(value)
+    return dict(each_pair(rows))
+
+
+def each_pair(rows: Rows) -> Iterator[tuple[Pair, Counters]]:
+    """Walk what `pairs_of` returns, as it is at the call."""
+    return (
+        ((PublicKey(key[1:33]), PublicKey(key[33:])), layout.read_counters(value))
         for key, value in rows.scan(layout.PAIR)
-    }
+    )
 
 
 def faults_of(rows: Rows) -> dict[PublicKey, int]:
     """Return the faults of every submitter that has any, ascending by key."""
-    return {PublicKey(key[1:]): layout.read_faults(value) for key, value in rows.scan(layout.FAULT)}
+    return dict(each_fault(rows))
+
+
+def each_fault(rows: Rows) -> Iterator[tuple[PublicKey, int]]:
+    """Walk what `faults_of` returns, as it is at the call."""
+    return (
+        (PublicKey(key[1:]), layout.read_faults(value)) for key, value in rows.scan(layout.FAULT)
+    )
 
 
 def state_digest(rows: Rows) -> Digest:

@@ -11,7 +11,7 @@ from node.rpc.client import Client
 @click.option("--of", "peer", metavar="PEER", help="As that peer computes it, by name or peer id.")
 @node_command
 def leaderboard(peer: str | None, client: Client, as_json: bool) -> None:
-    """Show the scores as this node computes them, or as a peer does."""
+    """Show the scores as this node computes them, or as a peer does or did some 10 s ago."""
     answer = client.leaderboard() if peer is None else client.leaderboard_of(peer)
     if as_json:
         print_json({"leaderboard": answer} if peer is None else answer)

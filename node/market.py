@@ -22,7 +22,7 @@ from node.clock import Clock
 from node.core.machine import Machine
 from node.core.own import find_asked, is_cancelled, request_key
 from node.errors import NetError, RequestRefused
-from node.exchange import pack_board, read_board
+from node.exchange import read_board
 from node.hex_ids import read_model, resolve_task
 from node.inference.service import InferenceService, WorkerState
 from node.listing import list_tasks
@@ -38,6 +38,7 @@ from node.show import (
     task_view,
 )
 from node.sync import Sync
+from node.told_board import ToldBoard
 from node.views import LeaderboardView, NetworkView, PeerView, StatusView, TaskPageView, TaskView
 from node.views_events import NodeEvent
 from protocol.errors import ProtocolError
@@ -82,6 +83,7 @@ class NodeMarket:
         self._doors = doors
         self._started_s = trio.current_time()
         self._board: tuple[bytes, tuple[Standing, ...]] = (b"", ())
+        self._told_board = ToldBoard(doors.log)
 
     async def submit(self, request: SubmitRequest) -> str:
         """Sign and store a task, then return its id in hex."""
@@ -152,13 +154,8 @@ class NodeMarket:
         )
 
     async def answer_leaderboard(self, peer_id: PeerId, request: bytes) -> bytes:
-        """Tell a peer the leaderboard we compute."""
-        log = self._doors.log
-        return pack_board(
-            digest=state_digest(log),
-            records=record_count(log),
-            rows=[(standing, alias_of(log, standing.key)) for standing in self.standings()],
-        )
+        """Tell a peer the leaderboard we compute, or computed some seconds ago."""
+        return await self._told_board.answer()
 
     def peers(self, *, limit: int) -> tuple[PeerView, ...]:
         """Return connected peers, and so many live ones as there is room for, by nickname."""

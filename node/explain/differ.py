@@ -22,6 +22,7 @@ from node.explain.words import name_of
 from node.market import Doors
 from node.names import peer_id_of
 from node.sync_answers import open_checked
+from node.told_board import KEPT_S
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import Digest, PeerId, PublicKey, RecordId
 from protocol.record import Record, decode_record
@@ -82,6 +83,7 @@ class NodeDiffer:
         view = await self._compare_once(key)
         is_lone = view.only_here_count or view.only_there_count
         if view.verdict != "equal" and view.complete and not is_lone:
+            await trio.sleep(KEPT_S)  # until then the peer tells the state that it told just now
             view = await self._compare_once(key)
         return view
 

@@ -145,7 +145,10 @@ async def test_diff__says_that_young_records_are_still_on_their_way() -> None:
     assert "nothing that differs decides anything" in old.because[-1]
 
 
-async def test_diff__says_plainly_that_equal_logs_give_other_digests() -> None:
+async def test_diff__says_plainly_that_equal_logs_give_other_digests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("node.explain.differ.KEPT_S", 0)
     async with pair(DAYS[0], DAYS[0]) as (me, bo, differ):
         wrong = boards(bo, digest=Digest(bytes(32)))
         me.net.others[BO][TOPICS.leaderboard_stream] = wrong
@@ -157,7 +160,8 @@ async def test_diff__says_plainly_that_equal_logs_give_other_digests() -> None:
     assert asked == 2  # not before it was looked at again
 
 
-async def test_diff__tells_of_records_that_came_meanwhile() -> None:
+async def test_diff__tells_of_records_that_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.explain.differ.KEPT_S", 0)
     async with pair(DAYS[0], DAYS[0]) as (me, bo, differ):
         me.net.others[BO][TOPICS.leaderboard_stream] = boards(bo, records=9)
         told = await differ.diff(BO)
