@@ -7,16 +7,14 @@ refuse for ever. Peers are told only what the journal already holds.
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TypeVar
 
 import trio
 
-from consensus.log import find_record, has_record, records_named
+from consensus.log import has_record
 from node.core.pace import Buckets
 from node.errors import NotStored, PeerFailed
 from node.exchange import (
-    RECORDS_PER_NAME_MAX,
     RECORDS_PER_REQUEST_MAX,
     Comparison,
     pack_blobs,
@@ -36,6 +34,7 @@ from node.sync_limits import (
     FULL_PAGE_BYTES,
     pieces,
 )
+from node.sync_reads import StrangersReads
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import PeerId, RecordId, sha256
 from protocol.params import Network
@@ -52,6 +51,8 @@ COMPARISONS_BURST = 128
 COMPARISON_PACED_BYTES = 16 * 1_024
 KIB_PER_S = 16 * 1_024  # of records a peer, each way; a guess: what a shared line can spare
 KIB_BURST = 32 * 1_024
+NAMES_PER_KIB = 4  # a name asked for counts like a small record,
+MISSED_KIB = 16  # and much more where nothing has it: a list of 1,024 such costs us 25 ms
 SALTED_EVERY_S = 600.0  # in which a peer may have the log hashed so many times:
 SALTED_TIMES = 2  # its first session may have been cut off
 SALTED_GAP_S = 20.0  # between two hashings for whom we dialled, and for others
@@ -110,6 +111,7 @@ class SyncAnswers:
         self._loop = loop
         self._log = log
         self._items = items
+        self._reads = StrangersReads(loop, log)
         self._network = network
         self._checks = checks
         self._is_dialled = is_dialled
@@ -150,16 +152,15 @@ class SyncAnswers:
         """Answer with records; what the join has dropped meanwhile is left out."""
         salt, names = refusing(read_wanted, request)
         self._heard(peer_id, goes_on=bool(salt))
-        record_ids = await self._resolved(salt, names) if salt else []
-        async with self._loop.settled():  # no more is read than is sent
-            found = (find_record(self._log, one) for one in record_ids)
-            named = (
-                raw
-                for name in (() if salt else names)
-                for raw in records_named(self._log, name, limit=RECORDS_PER_NAME_MAX)
-            )
-            answer = pack_blobs(raw for raw in chain(found, named) if raw is not None)
-        await _paced(self._kib, peer_id, len(answer) // 1_024 + 1)
+        asked_kib = 1 + len(names) // NAMES_PER_KIB
+        await _paced(self._kib, peer_id, asked_kib)
+        if salt:
+            found = await self._reads.records(await self._resolved(salt, names))
+        else:
+            found = await self._reads.named(names)
+        answer = pack_blobs(found.raws)
+        kib = 1 + len(answer) // 1_024 + MISSED_KIB * found.missed
+        await _paced(self._kib, peer_id, max(0, kib - asked_kib))
         return answer
 
     async def take(self, peer_id: PeerId, request: bytes) -> bytes:
@@ -193,11 +194,12 @@ class SyncAnswers:
             salted = await self._salted_items(peer_id, asked.salt)
             return await self._aside(salted.items, asked.query)
         if len(asked.query) <= FIRST_QUERY_BYTES_MAX:
-            async with self._items.in_rows(asked.since_ms) as rows:
+            async with self._items.in_rows(asked.since_ms, self._reads.settled) as rows:
                 if asked.query == initiate(rows, equal_at_best=True):
                     return bytes([VERSION])
                 return respond(rows, asked.query, ANSWERING)
-        return await self._aside(await self._items.in_memory(asked.since_ms), asked.query)
+        items = await self._items.in_memory(asked.since_ms, self._reads.settled)
+        return await self._aside(items, asked.query)
 
     async def _aside(self, items: Items, query: bytes) -> bytes:
         return await trio.to_thread.run_sync(

@@ -4,8 +4,8 @@ A first message is answered from the rows, where equal logs cost a walk or two. 
 every range of a message costs such walks, so the log is read into memory, 40 bytes a record.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
 
 import trio
@@ -16,6 +16,8 @@ from node.ports import Log
 from node.salted import SaltedItems, salted_pairs
 from protocol.reconcile_items import Items, PackedItems
 from protocol.reconcile_wire import Bound
+
+Settled = Callable[[], AbstractAsyncContextManager[None]]  # keeps the log as it is on the disk
 
 KEYS_PER_SLICE = 20_000  # measured: 30 ms of the loop
 FRESH_ITEMS_MAX = 4_000  # so few are read anew for every message
@@ -41,17 +43,20 @@ class SyncItems:
             self._fresh_until_s = 0.0
 
     @asynccontextmanager
-    async def in_rows(self, since_ms: int) -> AsyncIterator[Items]:
-        """Lend the records from a moment on as they are on the disk; nothing changes meanwhile."""
-        async with self._loop.settled():
+    async def in_rows(self, since_ms: int, settled: Settled | None = None) -> AsyncIterator[Items]:
+        """Lend the records from a moment on as they are on the disk; nothing changes meanwhile.
+
+        Strangers bring a `settled` of theirs, which has them wait for each other first.
+        """
+        async with (settled or self._loop.settled)():
             yield sync_items(self._log, start=Bound(since_ms, b""))
 
-    async def in_memory(self, since_ms: int) -> Items:
+    async def in_memory(self, since_ms: int, settled: Settled | None = None) -> Items:
         """Return the records from a moment on as they were some seconds ago at most."""
-        async with self.in_rows(since_ms) as items:
+        async with self.in_rows(since_ms, settled) as items:
             is_small = items.size <= FRESH_ITEMS_MAX
         if is_small:
-            return PackedItems(b"".join(await self._read(since_ms)))
+            return PackedItems(b"".join(await self._read(since_ms, settled)))
         async with self._building:
             if trio.current_time() >= self._fresh_until_s:
                 begun_s = trio.current_time()
@@ -68,9 +73,9 @@ class SyncItems:
             keys = await self._read(0)
             return await trio.to_thread.run_sync(_salted, salt, keys)
 
-    async def _read(self, since_ms: int) -> list[bytes]:
+    async def _read(self, since_ms: int, settled: Settled | None = None) -> list[bytes]:
         """Read places in slices, so that the loop goes on; all are of one moment."""
-        async with self._loop.settled():
+        async with (settled or self._loop.settled)():
             keys = order_keys(self._log, since_ms=since_ms)
         slices: list[bytes] = []
         while some := b"".join(islice(keys, KEYS_PER_SLICE)):
