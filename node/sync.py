@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from bootstrap.mistakes import Mistakes
-from node.core.events import PresencesHeard, SigningAllowed
+from node.core.events import SigningAllowed
 from node.core.first_word import Candidate, FirstWord
 from node.core.sync import Outcome, Session, SyncPlanner
-from node.errors import NetError, PeerFailed, StoreDamaged, StoreError
-from node.exchange import (
-    PRESENCES_BYTES_MAX,
-    PRESENCES_MAX,
-    SALT_BYTES,
-    pack_blobs,
-    read_blobs,
-)
-from node.gate import CHECKS_AT_ONCE_MAX, open_all
+from node.errors import NetError, StoreDamaged, StoreError
+from node.exchange import SALT_BYTES
+from node.gate import CHECKS_AT_ONCE_MAX
 from node.loop import Loop
 from node.metering import Tally
 from node.names import peer_id_of
@@ -31,9 +25,10 @@ from node.ports import Answerer, Log, Net
 from node.sync_answers import SyncAnswers
 from node.sync_items import SyncItems
 from node.sync_limits import LOOK_S, TOLD_EVERY_S, TOLD_RECORDS_MIN
+from node.sync_presences import PresenceExchange
 from node.sync_session import SyncSession
 from node.views import SyncView
-from protocol.errors import Malformed, ProtocolError
+from protocol.errors import ProtocolError
 from protocol.ids import PeerId, PublicKey
 from protocol.params import Network
 from protocol.topics import Topics
@@ -89,7 +84,9 @@ class Sync:
         self._net = net
         self._network = network
         self._topics = topics
-        self._live_presences = live_presences
+        self._presences = PresenceExchange(
+            loop=loop, network=network, live_presences=live_presences
+        )
         self._chosen = chosen
         self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE_MAX)
         self.turn = trio.Lock()  # whoever asks a peer to compare holds it: one at a time
@@ -141,7 +138,7 @@ class Sync:
     def answerers(self) -> dict[str, Answerer]:
         """Return who answers on which stream protocol."""
         streams = self._answers.answerers(self._topics)
-        return {**streams, self._topics.presence_stream: self._answer_presences}
+        return {**streams, self._topics.presence_stream: self._presences.answer}
 
     def watch(self, peer_id: PeerId, here: bool) -> None:
         """Note that a peer came or left; never waits."""
@@ -307,9 +304,9 @@ class Sync:
         try:
             if self._loop.outage:  # then nothing may be read either
                 return
-            request = pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
+            request = self._presences.told()
             answer = await self._net().ask(peer_id, self._topics.presence_stream, request)
-            await self._take_presences(peer_id, answer)
+            await self._presences.take(peer_id, answer)
         except (NetError, ProtocolError) as error:
             logger.info("no presences: %s", error, extra={"peer": str(peer_id)})
         except StoreDamaged:
@@ -318,23 +315,6 @@ class Sync:
             await self._loop.suspend(str(error))
         finally:
             self._greetings.release_on_behalf_of(peer_id)
-
-    async def _take_presences(self, peer_id: PeerId, data: bytes) -> None:
-        raws = read_blobs(
-            data, count_max=PRESENCES_MAX, bytes_max=self._network.params.record_bytes_max
-        )
-        records = await trio.to_thread.run_sync(open_all, raws, self._network, limiter=self._checks)
-        if any(record.presence is None for record in records):
-            raise Malformed("presences: something else among them")
-        if records:
-            await self._loop.tell(PresencesHeard(tuple(records), peer_id))
-
-    async def _answer_presences(self, peer_id: PeerId, request: bytes) -> bytes:
-        try:
-            await self._take_presences(peer_id, request)
-        except ProtocolError as error:
-            raise PeerFailed(f"presences: {error}") from error
-        return pack_blobs(self._live_presences(), bytes_max=PRESENCES_BYTES_MAX)
 
     async def _hang_up(self, peer_id: PeerId) -> None:
         logger.warning(

@@ -141,7 +141,7 @@ class SyncAnswers:
     async def compare(self, peer_id: PeerId, request: bytes) -> bytes:
         """Answer one message of a comparison."""
         asked = refusing(read_comparison, request)
-        await _paced(self._comparisons, peer_id, 1 + len(request) // COMPARISON_PACED_BYTES)
+        await paced(self._comparisons, peer_id, 1 + len(request) // COMPARISON_PACED_BYTES)
         self._heard(peer_id, goes_on=bool(asked.salt))
         try:
             return await self._respond(peer_id, asked)
@@ -153,14 +153,14 @@ class SyncAnswers:
         salt, names = refusing(read_wanted, request)
         self._heard(peer_id, goes_on=bool(salt))
         asked_kib = 1 + len(names) // NAMES_PER_KIB
-        await _paced(self._kib, peer_id, asked_kib)
+        await paced(self._kib, peer_id, asked_kib)
         if salt:
             found = await self._reads.records(await self._resolved(salt, names))
         else:
             found = await self._reads.named(names)
         answer = pack_blobs(found.raws)
         kib = 1 + len(answer) // 1_024 + MISSED_KIB * found.missed
-        await _paced(self._kib, peer_id, max(0, kib - asked_kib))
+        await paced(self._kib, peer_id, max(0, kib - asked_kib))
         return answer
 
     async def take(self, peer_id: PeerId, request: bytes) -> bytes:
@@ -168,7 +168,7 @@ class SyncAnswers:
         self._heard(peer_id)
         if not self._loop.takes_records:
             raise PeerFailed("push: nothing can be stored")
-        await _paced(self._kib, peer_id, len(request) // 1_024 + 1)
+        await paced(self._kib, peer_id, len(request) // 1_024 + 1)
         try:
             raws = read_blobs(
                 request,
@@ -310,7 +310,8 @@ def refusing(read: Callable[[bytes], T], request: bytes) -> T:
         raise PeerFailed(f"request: {error}") from error
 
 
-async def _paced(buckets: Buckets, peer_id: PeerId, tokens: int) -> None:
+async def paced(buckets: Buckets, peer_id: PeerId, tokens: int) -> None:
+    """Take tokens, and wait until none of them is owed."""
     wait_ms = buckets.owe(peer_id, int(trio.current_time() * 1_000), tokens)
     if wait_ms:
         await trio.sleep(wait_ms / 1_000)

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 from node.core.settings import Settings
 from protocol.ids import PublicKey
-from protocol.record import Verified
+from protocol.record import Record, Verified
 from protocol.statements import Capability, Presence
 
 # Those who can run one thing are listed from the first question on, which is about what we run or
@@ -180,7 +180,7 @@ class Presences:
         self._sort_in(author, known, presence, now_ms)
         return True
 
-    def is_news(self, record: Verified) -> bool:
+    def is_news(self, record: Record) -> bool:
         """Answer whether a presence is later than the last one of its author."""
         known = self._heard.get(record.author)
         return known is None or known.record is None or record.created_ms > known.record.created_ms
